@@ -1,0 +1,435 @@
+"""The command ``mixtura``: fit, predict, sample and show, on files.
+
+Results go to standard output; progress goes to standard error, and only where a person watches.
+The status is 0, or 1 for a fit or a file that cannot be used, or 2 for a command that makes no
+sense; what went wrong is one sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.resources
+import os
+import shutil
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura import GaussianMixture, Mixture, __version__, io, validation
+from mixtura.families import ALIASES, FAMILIES
+from mixtura.summary import counted, facts_of, facts_of_fit, text_of
+from mixtura.tables import Table, check_table, feature_names, read_table, write_table, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What a shell reports of a program that the signals SIGINT and SIGPIPE end."""
+
+WIDTH = 100
+"""Columns of text where the output is no terminal."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command ``mixtura``.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; default those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 1 (a fit or a file that cannot be used), 130 (interrupted), 141 (nobody
+        reads the output any more).
+
+    Raises
+    ------
+    SystemExit
+        With status 2 if the arguments make no sense, 0 after ``--help`` and ``--version``.
+
+    Examples
+    --------
+    >>> main(["show", "no-such-model.json"])
+    1
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with _told_to_stop(), _warnings_in_a_line():
+            arguments.run(arguments)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return PIPE_CLOSED
+    except OSError as error:
+        # Whatever happens to a file is a ValueError by now: this is the output itself.
+        _drop_output()
+        _say(f"cannot write to standard output: {error.strerror or error}")
+        return 1
+    except (ValueError, ImportError, MemoryError) as error:
+        _say(str(error) or "not enough memory")
+        return 1
+    return 0
+
+
+# Arguments ---------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one sentence what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="mixtura",
+        description="Gaussian mixture models on tables.",
+        epilog="DATA is a file in CSV, TSV, Parquet, Feather or .npy; its numeric columns are used "
+        "unless some are named.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"mixtura {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> _Parser:
+        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        added.set_defaults(run=run)
+        return added
+
+    demo = command("demo", _demo, "Fit the eruptions of Old Faithful: a tour on real data.")
+    demo.add_argument("--out", metavar="DIR", default="demo-output", help="folder (%(default)s)")
+
+    fit = command("fit", _fit, "Fit a mixture to the rows of a table.")
+    fit.add_argument("data", metavar="DATA")
+    fit.add_argument("-k", required=True, type=_at_least(1), metavar="K", help="number of components")
+    fit.add_argument(
+        "--type",
+        default="full",
+        help=f"covariance type: {', '.join([*ALIASES, *FAMILIES])} (%(default)s)",
+    )
+    _add_columns(fit)
+    fit.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    fit.add_argument("--out", metavar="FILE", help="write the model, as JSON")
+    fit.add_argument("--plot", metavar="FILE", help="draw the model and the rows: .png, .svg, .pdf")
+    _add_seed(fit)
+    _add_json(fit)
+
+    predict = command("predict", _predict, "Say which component each row of a table belongs to.")
+    predict.add_argument("model", metavar="MODEL")
+    predict.add_argument("data", metavar="DATA")
+    _add_table(predict)
+    _add_columns(predict)
+    predict.add_argument("--proba", action="store_true", help="also the probability of each component: p0, p1, ...")
+    predict.add_argument("--density", action="store_true", help="also log_density")
+
+    sample = command("sample", _sample, "Draw rows from a model.")
+    sample.add_argument("model", metavar="MODEL")
+    sample.add_argument("-n", required=True, type=_at_least(0), metavar="N", help="number of rows")
+    _add_table(sample)
+    _add_seed(sample)
+
+    show = command("show", _show, "Say what is in a model file.")
+    show.add_argument("model", metavar="MODEL")
+    _add_json(show)
+    return parser
+
+
+def _add_columns(parser: _Parser) -> None:
+    parser.add_argument("--columns", type=_names, metavar="A,B", help="columns to use, instead of all numeric ones")
+
+
+def _add_seed(parser: _Parser) -> None:
+    parser.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="seed of the randomness (0)")
+
+
+def _add_json(parser: _Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+
+
+def _add_table(parser: _Parser) -> None:
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="write CSV, TSV or Parquet, as the name ends; default: CSV to standard output",
+    )
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"expected an integer of at least {least}, got {text!r}")
+        return value
+
+    return parse
+
+
+def _names(text: str) -> list[str]:
+    """Names separated by commas; quotes hold a name together that has a comma."""
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    folder = arguments.out
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {folder}: {error.strerror}") from error
+    picture, model = (os.path.join(folder, f"faithful.{ending}") for ending in ("png", "json"))
+    _check_picture(picture)
+    io.check_writable(model)
+    with importlib.resources.as_file(importlib.resources.files("mixtura") / "data") as data:
+        table = read_table(data / "faithful.csv")
+    print(
+        f"Old Faithful, a geyser in Yellowstone: {len(table.x)} eruptions, how long each lasted\n"
+        "and how long it was until the next, in minutes (Azzalini and Bowman 1990).\n"
+    )
+    gm = _fitted(table, GaussianMixture(2, random_state=0))
+    print(text_of(facts_of_fit(gm, table), _width()))
+    print("\nIn plain words, there are two kinds of eruption:")
+    lengths = np.argsort(gm.means_[:, 0])
+    for kind, k in zip(("short", "long"), lengths, strict=True):
+        length, wait = gm.means_[k]
+        print(
+            f"  {kind:5}  {gm.weights_[k]:4.0%} of all; they last about {length:.1f} minutes, "
+            f"and the next comes after about {wait:.0f} (component {k})"
+        )
+    _draw(picture, (10.0, 4.5), lambda figure: _draw_demo(figure, gm, table))
+    gm.save(model)
+    print(
+        f"\nWritten:\n  {picture}   the rows with the two components; the log-likelihood per pass\n"
+        f"  {model}  the model, for mixtura show, predict and sample"
+    )
+
+
+def _draw_demo(figure: Figure, gm: GaussianMixture, table: Table) -> None:
+    from mixtura import plot
+
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    names = ("eruption lasted (minutes)", "until the next one (minutes)")
+    plot.scatter(gm, table.x, ax=left, feature_names=names)
+    plot.loglik(gm, ax=right)
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    if arguments.out is not None:
+        io.check_writable(arguments.out)
+    if arguments.plot is not None:
+        _check_picture(arguments.plot)
+    with _progress(f"reading {arguments.data}"):
+        table = read_table(arguments.data, arguments.columns, arguments.weight)
+    gm = GaussianMixture(arguments.k, covariance_type=arguments.type, random_state=arguments.seed)
+    _fitted(table, gm)
+    if arguments.out is not None:
+        gm.save(arguments.out)
+    if arguments.plot is not None:
+        _draw(arguments.plot, (7.0, 5.0), lambda figure: gm.plot(table.x, ax=figure.subplots()))
+    facts = {
+        "data": arguments.data,
+        "model": arguments.out,
+        "plot": arguments.plot,
+        **facts_of_fit(gm, table),
+    }
+    if arguments.json:
+        print(io.dumps(facts))
+        return
+    print(text_of(facts, _width()))
+    if arguments.out is not None:
+        print(f"\nmodel written to {arguments.out}")
+    if arguments.plot is not None:
+        print(f"picture written to {arguments.plot}")
+
+
+def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
+    validation.finite(table.x, table.names)
+    with _progress(f"looking for a start of {gm.n_components} components") as update:
+        for index, (_, loglik) in enumerate(gm.fit_iter(table.x, sample_weight=table.weight)):
+            update(f"pass {index}: log-likelihood {loglik:.4f}")
+    if not gm.converged_:
+        _say(
+            f"warning: the fit had not converged after {counted(gm.n_iter_, 'pass', 'passes')}: "
+            "its numbers would still change a little, and fewer components may suit the rows better"
+        )
+    # The rows came without their names, which scikit-learn takes from data frames only.
+    gm.feature_names_in_ = np.array(table.names, dtype=object)
+    return gm
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    if arguments.out is not None:
+        check_table(arguments.out)
+    document = io.read_model(arguments.model)
+    mixture = Mixture.from_dict(document)
+    with _progress(f"reading {arguments.data}"):
+        table = read_table(arguments.data, arguments.columns or document["feature_names"])
+    if len(table.names) != mixture.n_features:
+        raise ValueError(
+            f"the model has {mixture.n_features} features, but {len(table.names)} columns of "
+            f"{arguments.data} are numeric or named ({', '.join(table.names)}): "
+            "choose as many with --columns"
+        )
+    validation.finite(table.x, table.names)
+    with _progress(f"predicting {len(table.x)} rows"):
+        columns: dict[str, NDArray[Any]] = {"label": mixture.predict(table.x)}
+        if arguments.proba:
+            probabilities = mixture.responsibilities(table.x)
+            columns |= {f"p{k}": probabilities[:, k] for k in range(mixture.n_components)}
+        if arguments.density:
+            columns["log_density"] = mixture.logpdf(table.x)
+    _put_table(arguments.out, columns)
+
+
+def _sample(arguments: argparse.Namespace) -> None:
+    if arguments.out is not None:
+        check_table(arguments.out)
+    document = io.read_model(arguments.model)
+    mixture = Mixture.from_dict(document)
+    names = document["feature_names"] or feature_names(mixture.n_features)
+    X, _ = mixture.sample(arguments.n, np.random.default_rng(arguments.seed))
+    _put_table(arguments.out, dict(zip(names, X.T, strict=True)))
+
+
+def _put_table(path: str | None, columns: dict[str, NDArray[Any]]) -> None:
+    if path is None:
+        write_text(sys.stdout, columns)
+        return
+    with _progress(f"writing {path}"):
+        write_table(path, columns)
+    n_rows = len(next(iter(columns.values())))
+    print(f"{counted(n_rows, 'row')} written to {path}: {', '.join(columns)}")
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    document = io.read_model(arguments.model)
+    facts = {
+        "model": arguments.model,
+        **facts_of(
+            Mixture.from_dict(document),
+            document["covariance_type"],
+            document["feature_names"],
+            document["fit"],
+        ),
+    }
+    print(io.dumps(facts) if arguments.json else text_of(facts, _width()))
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+def _check_picture(path: str) -> None:
+    """Raise what :func:`_draw` would raise, before anything long begins."""
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError:
+        raise ImportError('drawing needs matplotlib: pip install "mixtura[plot]"') from None
+    known = FigureCanvasBase.get_supported_filetypes()
+    if _ending(path) not in known:
+        raise ValueError(f"cannot draw {path}: its name must end in one of .{', .'.join(known)}")
+    io.check_writable(path)
+
+
+def _draw(path: str, size: tuple[float, float], draw: Callable[[Figure], Any]) -> None:
+    # Not pyplot, which looks for a screen and keeps figures alive.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    draw(figure)
+    with io.replacing(path) as file:
+        figure.savefig(file, format=_ending(path))
+
+
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1][1:].lower()
+
+
+# The terminal ------------------------------------------------------------------------------------
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and bool(stream.isatty())
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((WIDTH, 0)).columns if _is_terminal(sys.stdout) else WIDTH
+
+
+@contextmanager
+def _progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is going on, where a person watches and rich is there."""
+    console = None
+    if _is_terminal(sys.stderr):
+        with suppress(ImportError):
+            from rich.console import Console
+            from rich.text import Text
+
+            console = Console(stderr=True)
+    if console is None:
+        yield lambda _: None
+        return
+    # As Text, because square brackets in a name are no markup.
+    with console.status(Text(text)) as status:
+        yield lambda latest: status.update(Text(latest))
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Show what a fit warns of as one line, and no other library's notices to programmers."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        _say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Leave by an exception when told to terminate, so that no half-written file is left."""
+
+    def leave(number: int, _: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:
+        print("mixtura:", " ".join(text.split()), file=sys.stderr)
+
+
+def _drop_output() -> None:
+    """Send what is left of the output nowhere: the interpreter would try once more as it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,126 @@
+"""Expectation-maximisation as a fixed-point map, and the drivers that iterate it.
+
+    step(model) -> (next model, objective of model)
+
+One pass over the data gives both.  A driver is a generator: progress, history and early stops are the ``for`` loop of
+whoever calls it.  The objective reported with a model is that model's, never its predecessor's.
+
+Reference: A. P. Dempster, N. M. Laird and D. B. Rubin, "Maximum likelihood from incomplete data via the EM
+algorithm", Journal of the Royal Statistical Society B 39, 1977.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from mixtura.engine import Engine
+from mixtura.mixture import Mixture
+from mixtura.observe import exact
+from mixtura.rows import Array, InMemory
+from mixtura.statistics import one_pass
+from mixtura.update import MaximumLikelihood
+
+WINDOW = 5
+"""Passes over which the gain is judged: EM gains little per pass where components overlap, for many passes."""
+
+ROUNDING = 8 * np.finfo(np.float64).eps
+"""A gain that is smaller than this part of the objective cannot be told from rounding."""
+
+
+class Reason(StrEnum):
+    """Why a run stopped."""
+
+    CONVERGED = "converged"
+    MAX_ITER = "max_iter"
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What stays the same from pass to pass: the data, where they are worked on, and the M-step.
+
+    ``origin`` (d,) is the point about which the fast kernels take their sums.
+    """
+
+    source: InMemory
+    origin: Array
+    engine: Engine
+    update: MaximumLikelihood
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A model on the way: ``index`` updates after the start, with its ``objective`` (total nats).
+
+    ``gain`` is the mean per pass of the last WINDOW passes, ``reason`` is set on the last pass.
+    """
+
+    index: int
+    model: Mixture
+    objective: float
+    gain: float
+    seconds: float
+    reason: Reason | None = None
+
+
+def step(problem: Problem, model: Mixture) -> tuple[Mixture, float]:
+    """One pass: the next model, and the objective of the present one."""
+    statistics = one_pass(exact(model.scores, problem.origin), problem.source, problem.engine)
+    objective = statistics.objective + problem.update.penalty(model)
+    return problem.update(statistics, model), objective
+
+
+def iterate(problem: Problem, start: Mixture) -> Iterator[tuple[Mixture, float]]:
+    """The models of plain EM with their objectives, beginning with the start, without end."""
+    model = start
+    while True:
+        following, objective = step(problem, model)
+        yield model, objective
+        model = following
+
+
+def converged(objectives: list[float], tol: float) -> bool:
+    """Whether the gain over the last WINDOW passes is under ``tol`` nats, or the last one under rounding."""
+    latest = objectives[-1]
+    rounding = ROUNDING * abs(latest)
+    if len(objectives) > 1 and abs(latest - objectives[-2]) <= rounding:
+        return True
+    return len(objectives) > WINDOW and latest - objectives[-1 - WINDOW] < max(tol, rounding)
+
+
+def recent_gain(objectives: list[float]) -> float:
+    """Mean gain per pass over the last WINDOW passes, or over as many as there were."""
+    window = min(WINDOW, len(objectives) - 1)
+    return (objectives[-1] - objectives[-1 - window]) / max(window, 1)
+
+
+def passes(problem: Problem, start: Mixture, *, tol: float, max_iter: int) -> Iterator[Pass]:
+    """The passes of a run, of which the last carries the reason for stopping and the model to return."""
+    objectives: list[float] = []
+    began = time.perf_counter()
+    for index, (model, objective) in enumerate(iterate(problem, start)):
+        objectives.append(objective)
+        reason = Reason.CONVERGED if converged(objectives, tol) else Reason.MAX_ITER if index >= max_iter else None
+        yield Pass(index, model, objective, recent_gain(objectives), time.perf_counter() - began, reason)
+        if reason is not None:
+            return
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A whole run: its last pass, and the objectives of all."""
+
+    last: Pass
+    objectives: tuple[float, ...]
+
+
+def fit(problem: Problem, start: Mixture, *, tol: float, max_iter: int) -> Run:
+    """Iterate from ``start`` until it converges or has made ``max_iter`` updates."""
+    objectives = []
+    for latest in passes(problem, start, tol=tol, max_iter=max_iter):
+        objectives.append(latest.objective)
+    return Run(latest, tuple(objectives))

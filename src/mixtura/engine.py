@@ -1,0 +1,120 @@
+"""Where blocks are worked on: an engine is anything with an ordered, lazy, bounded ``map``.
+
+The order of a sum is the order of the blocks, whoever computed them: the same data give the same bits for any
+number of workers.  BLAS runs on one thread inside, because the blocks already share out the cores, and because
+its own threads would cut a product differently from machine to machine.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Protocol, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Addable")
+
+
+class Addable(Protocol):
+    """Anything that can be summed."""
+
+    def __add__(self: S, other: S) -> S: ...
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    # Looking for the loaded BLAS libraries takes milliseconds, limiting them microseconds: look once.
+    return ThreadpoolController()
+
+
+_limited = threading.local()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """A context in which BLAS and OpenMP stay on the calling thread; entering it again inside costs nothing."""
+    if getattr(_limited, "inside", False):
+        yield
+        return
+    with _controller().limit(limits=1):
+        _limited.inside = True
+        try:
+            yield
+        finally:
+            _limited.inside = False
+
+
+@dataclass(frozen=True)
+class Serial:
+    """One block after the other on the calling thread."""
+
+    def map(self, function: Callable[[T], S], blocks: Iterable[T]) -> Iterator[S]:
+        with one_blas_thread():
+            for block in blocks:
+                yield function(block)
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Blocks on ``workers`` threads; NumPy and BLAS let go of the interpreter lock while they compute."""
+
+    workers: int
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.workers, thread_name_prefix="mixtura")
+
+    def map(self, function: Callable[[T], S], blocks: Iterable[T]) -> Iterator[S]:
+        with one_blas_thread():
+            waiting: deque[Future[S]] = deque()
+            upcoming = iter(blocks)
+            first = next(upcoming, None)
+            second = next(upcoming, None)
+            if first is not None and second is None:  # a single block is not worth a change of thread
+                yield function(first)
+                return
+            try:
+                for block in (first, second):
+                    if block is not None:
+                        waiting.append(self._pool.submit(function, block))
+                for block in upcoming:
+                    # Two per worker: one at work and one ready; more would only hold memory.
+                    if len(waiting) >= 2 * self.workers:
+                        yield waiting.popleft().result()
+                    waiting.append(self._pool.submit(function, block))
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+Engine = Serial | Threads
+
+
+def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T]) -> S:
+    """Sum of ``function`` over ``blocks``, in their order."""
+    parts = engine.map(function, blocks)
+    total = next(parts)
+    for part in parts:
+        total = total + part
+    return total
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_engine(name: str = "auto", n_jobs: int | None = None) -> Engine:
+    """The engine called ``name``; ``n_jobs`` counts workers, None or -1 being one for each core."""
+    workers = cores() if n_jobs is None else n_jobs if n_jobs > 0 else max(1, cores() + 1 + n_jobs)
+    return Serial() if name == "serial" or workers == 1 else Threads(workers)

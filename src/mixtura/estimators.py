@@ -1,0 +1,585 @@
+"""scikit-learn shells around the core: parameters and data come in here and are checked, fitted attributes go out.
+
+The weights of the rows are brought to mean one before the core sees them, so that ``tol`` means the same for any unit
+of weight; every total that leaves is in the weights as they were given.
+"""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import mixtura
+from mixtura import em, evaluate, start, validation
+from mixtura.covariance import suited
+from mixtura.engine import Engine, make_engine, one_blas_thread
+from mixtura.initialize import Outcome
+from mixtura.mixture import Mixture
+from mixtura.observe import Observation
+from mixtura.progress import Printer
+from mixtura.rows import AnyArray, Array, InMemory, Rows
+from mixtura.shapes import covariances_in, inverse, shape_of
+from mixtura.statistics import given
+from mixtura.update import maximum_likelihood
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ENGINES = ("auto", "serial", "threads")
+MIXING = ("free", "equal")
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """One call of fit, made ready: the problem in scaled weights, and the factor that brings totals back.
+
+    ``x`` holds all rows; the problem those ``present``, a slice or indices.
+    """
+
+    x: AnyArray
+    present: Any
+    problem: em.Problem
+    scale: float
+    total_weight: float
+
+
+class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """Gaussian mixture fitted by expectation-maximisation, a drop-in for scikit-learn's class of the same name.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of components K.
+    covariance_type : str
+        "full", "tied", "diag", "spherical", or a code of volume, shape and orientation: EII, VII, EEI, VVI, EEE, VVV
+        (E equal, V variable, I axes of the features).  full = VVV, tied = EEE, diag = VVI, spherical = VII.
+    mixing : {"free", "equal"}
+        Whether the weights are estimated or all 1/K.
+    tol : float
+        Stop when the log-likelihood gained less than this in the last five passes together, in total nats over all
+        rows (weights count with mean one).
+    max_iter : int
+        Largest number of updates; the model after the last one is evaluated once more, so that ``loglik_`` is its own.
+    n_init : "auto" or int
+        "auto": several short runs, the best carried on; an integer: so many runs to the end, the best kept.
+    init : str, array or callable
+        "auto", "k-means++", "kmeans", "random", "random_from_data", labels (n,), responsibilities (n, K), or a function
+        (X, n_components, rng) -> responsibilities.
+    weights_init, means_init, covariances_init, precisions_init : array-like or None
+        The user's own start, kept exactly as it is: (K,), (K, d) and covariances or precisions in the shape of the
+        fitted attribute.  What is not given is filled in: with means alone, equal weights and the covariance of all
+        rows.  A start outside the family is evaluated as it stands; the first update brings it into the family.
+    responsibilities_init, labels_init : array-like or None
+        The same as ``init`` with an array.
+    engine : {"auto", "serial", "threads"}
+        Where blocks of rows are worked on.
+    trace : bool
+        Keep the model of every pass in ``history_`` and the responsibilities in ``responsibilities_``.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        Source of randomness.
+    warm_start : bool
+        Begin from the last fit, where its size suits.
+    n_jobs : int or None
+        Number of threads; None or -1 is one for each core.  The results have the same bits for any number.
+    verbose : int
+        1: the start, every tenth pass and the reason for stopping; 2: every pass.
+
+    Attributes
+    ----------
+    weights_, means_, covariances_, precisions_, precisions_cholesky_ : ndarray
+        Parameters, in scikit-learn's shapes; matrices (K, d, d) for codes.
+    mixture_ : Mixture
+        The same as a distribution.
+    loglik_ : float
+        Total log-likelihood of the parameters returned, in nats.
+    converged_, stop_reason_, n_iter_ : bool, str, int
+        How the run ended, and after how many updates.
+    log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
+        Total log-likelihood per pass; its mean per unit of weight; the last of these.
+    history_ : list of dict
+        Per pass: objective (total nats), seconds, accelerated; with ``trace`` the model.
+    restarts_ : list of dict
+        Per start: objective (total nats over the rows it was tried on), passes, outcome.
+    df_ : int
+        Number of free parameters.
+    labels_ : ndarray of shape (n,)
+        The most probable component of each row.
+    n_features_in_, feature_names_in_ : int, ndarray
+        As in scikit-learn.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``, for parameters or data that cannot be used; one sentence says what to do.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird and D. B. Rubin, "Maximum likelihood from incomplete data via the EM algorithm",
+    Journal of the Royal Statistical Society B 39, 1977.
+    G. McLachlan and D. Peel, *Finite Mixture Models*, Wiley, 2000.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixture
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (200, 2)), rng.normal(6, 1, (100, 2))])
+    >>> gm = GaussianMixture(2, random_state=0).fit(X)
+    >>> sorted(gm.weights_.round(3).tolist())
+    [0.333, 0.667]
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        mixing: str = "free",
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        n_init: int | str = "auto",
+        init: Any = "auto",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        covariances_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        responsibilities_init: ArrayLike | None = None,
+        labels_init: ArrayLike | None = None,
+        engine: str = "auto",
+        trace: bool = False,
+        random_state: Any = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.mixing = mixing
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init = init
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.covariances_init = covariances_init
+        self.precisions_init = precisions_init
+        self.responsibilities_init = responsibilities_init
+        self.labels_init = labels_init
+        self.engine = engine
+        self.trace = trace
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # Not that nothing is checked: scikit-learn has no other way to say that 1-D X is welcome, as one feature
+        # (the tag one_d_array would say that nothing else is).
+        tags.no_validation = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "mixture_")
+
+    # fitting -------------------------------------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the mixture to the rows of X.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d)
+            Finite rows; a 1-D array is one feature.
+        y : ignored
+            Present for scikit-learn.
+        sample_weight : array-like of shape (n,) or None
+            Weights of the rows; an integer weight is the same as so many equal rows.
+
+        Returns
+        -------
+        GaussianMixture
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For parameters or data that cannot be used.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> GaussianMixture(1).fit([[0.0], [2.0]]).means_
+        array([[1.]])
+        """
+        task = self._task(X, sample_weight)
+        with one_blas_thread():
+            self._fit(task)
+        if not self.converged_:
+            warnings.warn(
+                f"EM made its {self.max_iter} updates and was still gaining "
+                f"{em.recent_gain(self.log_likelihood_history_):.2g} nats per pass: "
+                "raise max_iter, or raise tol if that is near enough",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _fit(self, task: _Task) -> None:
+        """Run from every start, keep the best."""
+        report = Printer(self.verbose, task.scale)
+        restarts: list[Outcome] = []
+        best = None
+        for begin in self._starts(task, restarts):
+            report.start(begin, self.covariance_type, task.problem.source.n_rows)
+            history = []
+            for latest in self._run(task, begin):
+                report.one(latest)
+                history.append(self._record(task, latest))
+            report.stop(latest, self.tol)
+            restarts.append(Outcome(latest.objective, latest.index, str(latest.reason)))
+            if best is None or latest.objective > best[0].objective:
+                best = latest, history
+        assert best is not None
+        self._keep(task, *best, restarts)
+
+    def fit_iter(
+        self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
+    ) -> Iterator[tuple[Mixture, float]]:
+        """Fit pass by pass: an iterator of (mixture, total log-likelihood of that mixture), the first being the start.
+
+        One run, from the best start; the estimator is fitted when the iterator is exhausted.  Parameters and errors are
+        those of :meth:`fit`.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> steps = GaussianMixture(1).fit_iter([[0.0], [2.0]])
+        >>> mixture, loglik = next(steps)
+        >>> mixture.n_components
+        1
+        """
+        task = self._task(X, sample_weight)
+        restarts: list[Outcome] = []
+        begin = next(self._starts(task, restarts))
+        history = []
+        for latest in self._run(task, begin):
+            history.append(self._record(task, latest))
+            if latest.reason is not None:
+                restarts.append(Outcome(latest.objective, latest.index, str(latest.reason)))
+                self._keep(task, latest, history, restarts)
+            yield latest.model, latest.objective * task.scale
+
+    def fit_predict(
+        self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.intp]:
+        """Fit the mixture to X and return the most probable component of each row, (n,)."""
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def _task(self, X: ArrayLike, sample_weight: ArrayLike | None) -> _Task:
+        validation.count(self.n_components, "n_components")
+        validation.count(self.max_iter, "max_iter", least=0)
+        validation.number(self.tol, "tol")
+        validation.one_of(self.mixing, "mixing", MIXING)
+        validation.count(int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, "verbose", least=0)
+        if self.n_init != "auto":
+            validation.count(self.n_init, 'n_init, if not "auto",')
+        family = validation.family(self.covariance_type)
+        x = self._rows(X, reset=True)
+        weight = validation.sample_weight(sample_weight, len(x))
+        # A row of weight zero is absent: left in, it could still spoil a sum by 0 * inf.
+        present = slice(None) if weight is None or weight.all() else np.flatnonzero(weight)
+        rows = Rows(x, weight)[present]
+        scale = rows.total / len(rows)
+        source = InMemory(rows if weight is None else Rows(rows.x, weight[present] / scale))
+        engine = self._engine()
+        overall = given(source, None, engine, dense=not family.diagonal)
+        variances = np.diagonal(overall.second[0]) if overall.second.ndim == 3 else overall.second[0]
+        validation.measurable(source.rows.x, variances / overall.count, getattr(self, "feature_names_in_", None))
+        update = maximum_likelihood(family, overall, equal_mixing=self.mixing == "equal")
+        problem = em.Problem(source, update.overall.means[0], engine, update)
+        return _Task(x, present, problem, scale, rows.total)
+
+    def _engine(self) -> Engine:
+        validation.one_of(self.engine, "engine", ENGINES)
+        if self.n_jobs is not None and (not isinstance(self.n_jobs, numbers.Integral) or self.n_jobs == 0):
+            raise ValueError(
+                f"n_jobs must be None or an integer other than 0, got {self.n_jobs!r}: use -1 for all cores"
+            )
+        return make_engine(self.engine, self.n_jobs)
+
+    def _rows(self, X: Any, *, reset: bool) -> AnyArray:
+        """X as (n, d) rows of a real, finite dtype; names and number of features are kept or compared."""
+        ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+        if ndim == 1 and (reset or self.n_features_in_ == 1):
+            X = np.asarray(X)[:, None]
+        x = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        x = validation.real_rows(x)
+        validation.finite(x, getattr(self, "feature_names_in_", None))
+        return x
+
+    def _run(self, task: _Task, begin: Mixture) -> Iterator[em.Pass]:
+        return em.passes(task.problem, begin, tol=self.tol, max_iter=self.max_iter)
+
+    def _record(self, task: _Task, one: em.Pass) -> dict[str, Any]:
+        """A pass as ``history_`` shows it."""
+        record: dict[str, Any] = {
+            "objective": one.objective * task.scale,
+            "seconds": one.seconds,
+            "accelerated": False,
+        }
+        return record | {"model": one.model} if self.trace else record
+
+    def _keep(self, task: _Task, last: em.Pass, history: list[dict[str, Any]], restarts: list[Outcome]) -> None:
+        """Publish a finished run."""
+        self._publish(last.model)
+        totals = [record["objective"] for record in history]
+        self.history_ = history
+        self.log_likelihood_history_ = totals
+        self.lower_bounds_ = [total / task.total_weight for total in totals]
+        self.lower_bound_ = self.lower_bounds_[-1]
+        self.loglik_ = totals[-1]
+        self.n_iter_ = last.index
+        self.stop_reason_ = last.reason
+        self.converged_ = last.reason is em.Reason.CONVERGED
+        self.restarts_ = [asdict(one) | {"objective": one.objective * task.scale} for one in restarts]
+        self._n_rows = len(task.x)
+        evaluated = self.mixture_.observation, task.x, task.problem.engine
+        self.labels_ = evaluate.labels(*evaluated)
+        if self.trace:
+            self.responsibilities_ = evaluate.responsibilities(*evaluated)
+
+    def _publish(self, mixture: Mixture) -> None:
+        shape = shape_of(self.covariance_type)
+        self.mixture_ = mixture
+        self.weights_ = mixture.weights.copy()
+        self.means_ = mixture.means.copy()
+        self.covariances_ = shape.covariances(mixture.layout).copy()
+        self.precisions_cholesky_ = shape.precisions_cholesky(mixture.layout).copy()
+        self.precisions_ = shape.square(self.precisions_cholesky_)
+        self.df_ = validation.family(self.covariance_type).n_parameters(
+            mixture.n_components, mixture.n_features, equal_mixing=self.mixing == "equal"
+        )
+        self._sampler = np.random.default_rng(start.entropy_of(self.random_state))
+
+    # starting ------------------------------------------------------------------------------------------------
+
+    def _starts(self, task: _Task, outcomes: list[Outcome]) -> Iterator[Mixture]:
+        """The mixtures to run from, in turn; ``outcomes`` receives the short runs that came before."""
+        k = int(self.n_components)
+        d = task.problem.source.n_features
+        own, make = (
+            self._own_start(task, k, d),
+            start.make_start(self._init_rule(), task.problem.source, task.x, task.present),
+        )
+        warm = getattr(self, "mixture_", None) if self.warm_start else None
+        if warm is not None and warm.means.shape == (k, d):
+            diagonal = task.problem.update.family.diagonal
+            return iter([Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=diagonal))])
+        n_init = None if self.n_init == "auto" else int(self.n_init)
+        return start.starts(task.problem, k, own, make, n_init, start.entropy_of(self.random_state), outcomes)
+
+    def _init_rule(self) -> Any:
+        """``init``, where it says how to make a start and is not one itself."""
+        return self.init if isinstance(self.init, str) or callable(self.init) else "auto"
+
+    def _own_start(self, task: _Task, k: int, d: int) -> start.OwnStart:
+        if self.covariances_init is not None and self.precisions_init is not None:
+            raise ValueError("expected covariances_init or precisions_init, got both: leave one of them out")
+        family = validation.family(self.covariance_type)
+        layout = None
+        if self.covariances_init is not None:
+            layout = covariances_in(self.covariances_init, "covariances_init", k, d, family)
+        if self.precisions_init is not None:
+            layout = inverse(covariances_in(self.precisions_init, "precisions_init", k, d, family))
+        arrays = {
+            "labels_init": self.labels_init,
+            "responsibilities_init": self.responsibilities_init,
+            "init": None if self.init is self._init_rule() else self.init,
+        }
+        resp = start.own_responsibilities(arrays, len(task.x), k)
+        return start.OwnStart(
+            weights=None
+            if self.weights_init is None
+            else validation.weights_of(self.weights_init, k, name="weights_init"),
+            means=None if self.means_init is None else validation.means_of(self.means_init, k, d, name="means_init"),
+            layout=None if layout is None else suited(layout, diagonal=family.diagonal),
+            responsibilities=None if resp is None else resp[task.present],
+        )
+
+    # using ---------------------------------------------------------------------------------------------------
+
+    def _evaluated(self, X: ArrayLike) -> tuple[Observation, AnyArray, Engine]:
+        """What an evaluation at the rows of X needs."""
+        check_is_fitted(self)
+        return self.mixture_.observation, self._rows(X, reset=False), self._engine()
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The most probable component of each row of X (n, d), of shape (n,)."""
+        return evaluate.labels(*self._evaluated(X))
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Posterior probabilities of the components for each row of X (n, d), of shape (n, K)."""
+        return evaluate.responsibilities(*self._evaluated(X))
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """Log density of each row of X (n, d), of shape (n,)."""
+        return evaluate.log_density(*self._evaluated(X))
+
+    def logpdf(self, X: ArrayLike) -> Array:
+        """Log density of each row of X (n, d), of shape (n,)."""
+        return self.score_samples(X)
+
+    def pdf(self, X: ArrayLike) -> Array:
+        """Density of each row of X (n, d), of shape (n,)."""
+        return np.asarray(np.exp(self.score_samples(X)))
+
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+        """Mean log density of the rows of X (n, d), per unit of weight."""
+        log_density = self.score_samples(X)
+        weight = validation.sample_weight(sample_weight, len(log_density))
+        return float(np.average(log_density, weights=weight))
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
+        """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call."""
+        check_is_fitted(self)
+        return self.mixture_.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
+
+    def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better."""
+        totals = self._totals(X, sample_weight)
+        return self.df_ * float(np.log(totals.count)) - 2 * totals.loglik
+
+    def aic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Akaike information criterion, 2 df - 2 loglik, lower being better (Akaike 1974)."""
+        loglik = self._totals(X, sample_weight).loglik
+        return 2 * self.df_ - 2 * loglik
+
+    def icl(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Integrated completed likelihood by hard assignment, bic - 2 sum log max_k r_k, lower being better.
+
+        C. Biernacki, G. Celeux and G. Govaert, IEEE Transactions on Pattern Analysis 22, 2000.
+        """
+        totals = self._totals(X, sample_weight)
+        return self.df_ * float(np.log(totals.count)) - 2 * totals.loglik - 2 * totals.certainty
+
+    def _totals(self, X: ArrayLike, sample_weight: ArrayLike | None) -> evaluate.Totals:
+        observation, x, engine = self._evaluated(X)
+        return evaluate.totals(observation, Rows(x, validation.sample_weight(sample_weight, len(x))), engine)
+
+    def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
+        """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""
+        check_is_fitted(self)
+        from mixtura import plot
+
+        return (plot.density if self.mixture_.n_features == 1 else plot.scatter)(self, X, ax=ax)
+
+    # files ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to a JSON file, whole or not at all, and return its path."""
+        check_is_fitted(self)
+        from mixtura import io
+
+        names = getattr(self, "feature_names_in_", None)
+        fitted = None
+        if hasattr(self, "loglik_"):
+            fitted = {
+                "loglik": self.loglik_,
+                "n_rows": self._n_rows,
+                "n_iter": self.n_iter_,
+                "converged": self.converged_,
+                "stop_reason": str(self.stop_reason_),
+                "df": self.df_,
+                "tol": float(self.tol),
+                "random_state": int(self.random_state) if isinstance(self.random_state, numbers.Integral) else None,
+                "version": mixtura.__version__,
+            }
+        document = {
+            **self.mixture_.to_dict(),
+            "covariance_type": self.covariance_type,
+            "mixing": self.mixing,
+            "feature_names": None if names is None else [str(name) for name in names],
+            "fit": fitted,
+        }
+        return io.write_model(path, document)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model written by ``save``; it predicts bit for bit what the saved one did.
+
+        Raises
+        ------
+        ValueError
+            If the file is missing, is not a model or holds parameters that are not those of a mixture.
+        """
+        from mixtura import io
+
+        document = io.read_model(path)
+        estimator = cls.from_mixture(Mixture.from_dict(document), document["covariance_type"] or "full")
+        estimator.mixing = document.get("mixing", "free")
+        estimator._publish(estimator.mixture_)
+        if document["feature_names"] is not None:
+            estimator.feature_names_in_ = np.array(document["feature_names"], dtype=object)
+        if document["fit"] is not None:
+            fitted = document["fit"]
+            estimator.tol, estimator.random_state = fitted["tol"], fitted["random_state"]
+            estimator.loglik_, estimator._n_rows = fitted["loglik"], fitted["n_rows"]
+            estimator.n_iter_, estimator.converged_ = fitted["n_iter"], fitted["converged"]
+            estimator.stop_reason_ = em.Reason(fitted["stop_reason"])
+        return estimator
+
+    @classmethod
+    def from_parameters(
+        cls, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike, covariance_type: str = "full"
+    ) -> Self:
+        """An estimator with these parameters, usable at once.
+
+        Parameters
+        ----------
+        weights : array-like of shape (K,)
+        means : array-like of shape (K, d)
+        covariances : array-like
+            In the shape of the fitted attribute under ``covariance_type``.
+        covariance_type : str
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            If the parameters are not those of a mixture.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> gm.predict([[3.5]])
+        array([1])
+        """
+        w = validation.weights_of(weights)
+        m = validation.means_of(means, len(w))
+        layout = covariances_in(covariances, "covariances", len(w), m.shape[1], validation.family(covariance_type))
+        return cls.from_mixture(Mixture.of(w, m, layout), covariance_type)
+
+    @classmethod
+    def from_mixture(cls, mixture: Mixture, covariance_type: str = "full") -> Self:
+        """An estimator around ``mixture``, usable at once."""
+        validation.family(covariance_type)
+        estimator = cls(mixture.n_components, covariance_type=covariance_type)
+        estimator.n_features_in_ = mixture.n_features
+        estimator._publish(mixture)
+        return estimator

@@ -1,0 +1,86 @@
+"""A model at rows: densities, responsibilities, labels and their totals, block by block, without an n x K temporary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.engine import Engine, reduce
+from mixtura.kernels import block_rows
+from mixtura.observe import Observation, posterior
+from mixtura.rows import AnyArray, Array, InMemory, Rows
+
+Written = Callable[[Array, Array, Array], Array]
+"""What is kept of (densities up to a factor (K, b), their sums (b,), log densities (b,)): one entry per row."""
+
+
+def _blocks(observation: Observation, source: InMemory) -> Iterator[Rows]:
+    n_components, n_features = observation.scores.center.shape
+    return source.blocks(block_rows(n_components, n_features, dense=observation.scores.whitener.ndim == 3))
+
+
+def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, written: Written) -> None:
+    """Write ``written`` of every row of ``x`` into ``out``."""
+
+    def of_block(pair: tuple[int, Rows]) -> int:
+        begin, rows = pair
+        resp, total, log_density, _ = posterior(observation, rows.x)
+        out[begin : begin + len(rows)] = written(resp, total, log_density)
+        return len(rows)
+
+    def placed() -> Iterator[tuple[int, Rows]]:
+        begin = 0
+        for rows in _blocks(observation, InMemory(Rows(x))):
+            yield begin, rows
+            begin += len(rows)
+
+    for _ in engine.map(of_block, placed()):
+        pass
+
+
+def log_density(observation: Observation, x: AnyArray, engine: Engine) -> Array:
+    """log p(x), (n,)."""
+    out = np.empty(len(x))
+    _fill(out, observation, x, engine, lambda resp, total, log_density: log_density)
+    return out
+
+
+def responsibilities(observation: Observation, x: AnyArray, engine: Engine) -> Array:
+    """Posterior probabilities (n, K)."""
+    out = np.empty((len(x), len(observation.scores.log_coef)))
+    _fill(out, observation, x, engine, lambda resp, total, log_density: (resp / total).T)
+    return out
+
+
+def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.intp]:
+    """The most probable component, (n,)."""
+    out = np.empty(len(x), dtype=np.intp)
+    _fill(out, observation, x, engine, lambda resp, total, log_density: resp.argmax(axis=0))
+    return out
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums by weight over rows: ``loglik``, ``count`` of rows, and ``certainty``, log max_k r_k."""
+
+    loglik: float
+    count: float
+    certainty: float
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.loglik + other.loglik, self.count + other.count, self.certainty + other.certainty)
+
+
+def totals(observation: Observation, rows: Rows, engine: Engine) -> Totals:
+    """What the information criteria need to know of the data."""
+
+    def of_block(block: Rows) -> Totals:
+        resp, total, log_density, _ = posterior(observation, block.x)
+        certainty = np.log(resp.max(axis=0) / total)
+        weight = np.ones(len(block)) if block.weight is None else block.weight
+        return Totals(float(weight @ log_density), block.total, float(weight @ certainty))
+
+    return reduce(engine, of_block, _blocks(observation, InMemory(rows)))

@@ -1,0 +1,217 @@
+"""Where EM begins: from a sample of the rows to a first mixture.
+
+    sample -> (frame) -> labels or responsibilities -> M-step, smoothed -> mixture
+
+Distances are taken in the frame that the family allows: whitened where any linear map leaves the family as it is,
+each feature in its own standard deviation where that does, in plain units where only rotations do.  So a change of
+units that the model does not see, the start does not see either.
+
+The M-step of a start mixes some of the pooled scatter into each component (SMOOTHING), because a seed that caught one
+or two rows has no covariance of its own yet and would begin collapsed.  A start that the user gives is not smoothed.
+
+References: D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007;
+C. Biernacki, G. Celeux and G. Govaert, "Choosing starting values for the EM algorithm for getting the highest
+likelihood in multivariate Gaussian mixture models", Computational Statistics & Data Analysis 41, 2003 (short runs).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+
+from mixtura.em import Problem, passes
+from mixtura.engine import Serial
+from mixtura.families import Frame
+from mixtura.mixture import Mixture
+from mixtura.rows import Array, InMemory, Rows
+from mixtura.statistics import Statistics, given
+from mixtura.update import MaximumLikelihood
+
+SAMPLE_ROWS = 20_000
+"""Rows on which starts are made and compared: what they decide, the passes over all rows refine."""
+
+SMOOTHING = 0.1
+"""Mass of pooled scatter that a start adds to each component, as a fraction of an equal share of the rows."""
+
+SHORT_RUNS = 8
+SIEVE = ((3, 3), (1, 10))
+"""With n_init="auto": so many starts; at each stage those kept, the best so far, go on to so many updates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows to start from, and their coordinates ``z`` in the frame of the family."""
+
+    rows: Rows
+    z: Array
+
+
+def sample_rows(n_components: int, n_features: int) -> int:
+    """How many rows starts are made on."""
+    return max(SAMPLE_ROWS, 50 * n_components * n_features)
+
+
+def draw(source: InMemory, n_components: int, frame: Frame, rng: np.random.Generator) -> Sample:
+    """A sample of the source, seen in ``frame``, ordered from the middle outwards.
+
+    Seeds are drawn by running sums of weights: in this order neither that of the rows nor that of the features matters,
+    and a weight of two is the same as a row that comes twice.
+    """
+    rows = source.sample(sample_rows(n_components, source.n_features), rng)
+    z = coordinates(rows, frame)
+    outwards = np.argsort((z * z).sum(axis=1), kind="stable")
+    return Sample(rows[outwards], z[outwards])
+
+
+def coordinates(rows: Rows, frame: Frame) -> Array:
+    """The rows in a frame in which distances mean something to the family; directions without spread are left out."""
+    mean = np.average(rows.x, axis=0, weights=rows.weight)
+    y = rows.x - mean
+    variance = np.average(y * y, axis=0, weights=rows.weight)
+    # What is left of a constant column after rounding of its mean is not spread.
+    variance[variance <= (4 * np.finfo(np.float64).eps * np.abs(mean)) ** 2] = 0.0
+    if frame == "rotation":
+        return np.asarray(y / np.sqrt(variance.max() or 1.0))
+    y = y[:, variance > 0] / np.sqrt(variance[variance > 0])
+    if frame == "scaling" or y.shape[1] == 0:
+        return np.asarray(y)
+    weighted = y if rows.weight is None else y * rows.weight[:, None]
+    values, vectors = np.linalg.eigh(weighted.T @ y / rows.total)
+    kept = values > 1e-12 * values[-1]
+    return np.asarray(y @ (vectors[:, kept] / np.sqrt(values[kept])))
+
+
+def from_responsibilities(rows: Rows, resp: Array, update: MaximumLikelihood, smoothing: float = SMOOTHING) -> Mixture:
+    """The M-step of responsibilities (n, K), smoothed."""
+    statistics = given(InMemory(rows), resp, Serial(), dense=not update.family.diagonal)
+    return update(smoothed(statistics, smoothing), None)
+
+
+def smoothed(statistics: Statistics, fraction: float) -> Statistics:
+    """The statistics with pooled scatter added to each component about its own mean, the mass a fraction of a share."""
+    if fraction == 0:
+        return statistics
+    shift = statistics.shift()
+    scatter = statistics.scatter(shift)
+    total = statistics.mass.sum()
+    added = fraction * total / len(shift)
+    return replace(
+        statistics,
+        mass=statistics.mass + added,
+        first=np.zeros_like(shift),
+        second=scatter + added * scatter.sum(axis=0) / total,
+        center=statistics.center + shift,
+    )
+
+
+def one_hot(labels: np.ndarray, n_components: int) -> Array:
+    """Responsibilities (n, K) of rows that belong to one component each."""
+    resp = np.zeros((len(labels), n_components))
+    resp[np.arange(len(labels)), labels] = 1.0
+    return resp
+
+
+# starts --------------------------------------------------------------------------------------------------------
+
+Start = Callable[[Sample, int, MaximumLikelihood, np.random.Generator], Mixture]
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**31))
+
+
+def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MaximumLikelihood) -> Mixture:
+    return from_responsibilities(sample.rows, one_hot(labels, k), update)
+
+
+def k_means_plus_plus(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+    """Each row to the nearest of K seeds that were drawn far from each other."""
+    weight = sample.rows.weight
+    if len(sample.z) < k or sample.z.shape[1] == 0:  # fewer rows than seeds: let chance share them out
+        return random(sample, k, update, rng)
+    seeds, _ = kmeans_plusplus(sample.z, k, sample_weight=weight, random_state=_seed(rng))
+    nearest = (sample.z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)).argmax(axis=1)
+    return _from_labels(sample, nearest, k, update)
+
+
+def k_means(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+    """The clusters of Lloyd's algorithm from k-means++ seeds."""
+    if len(sample.z) < k or sample.z.shape[1] == 0:
+        return random(sample, k, update, rng)
+    with warnings.catch_warnings():
+        # Fewer distinct rows than clusters: the mixture that comes of it is what counts.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clusters = KMeans(k, n_init=1, random_state=_seed(rng)).fit(sample.z, sample_weight=sample.rows.weight)
+    return _from_labels(sample, clusters.labels_, k, update)
+
+
+def random(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+    """Responsibilities drawn at random, row by row."""
+    resp = rng.random((len(sample.z), k))
+    resp /= resp.sum(axis=1, keepdims=True)
+    return from_responsibilities(sample.rows, resp, update)
+
+
+def random_from_data(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+    """Means at random rows, the covariance of all data for each component, equal weights."""
+    n = len(sample.z)
+    weight = sample.rows.weight
+    chosen = rng.choice(n, size=k, replace=n < k, p=None if weight is None else weight / weight.sum())
+    return at_means(sample.rows.x[chosen], update)
+
+
+def at_means(means: Array, update: MaximumLikelihood) -> Mixture:
+    """Components at given means (K, d), alike in everything else: equal weights, the covariance of all rows."""
+    k = len(means)
+    overall = update.overall.layout
+    entries = overall.diagonal if update.family.diagonal else overall.dense
+    return Mixture.of(
+        np.full(k, 1 / k), np.array(means), update.raised(np.broadcast_to(entries[0], (k, *entries.shape[1:])))
+    )
+
+
+STARTS: dict[str, Start] = {
+    "k-means++": k_means_plus_plus,
+    "kmeans": k_means,
+    "random": random,
+    "random_from_data": random_from_data,
+}
+
+AUTO = "k-means++"
+"""What init="auto" stands for."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one start: ``objective`` (total nats) after so many ``passes``, and how it ended."""
+
+    objective: float
+    passes: int
+    outcome: str
+
+
+def best_of_short_runs(problem: Problem, sample: Sample, starts: list[Mixture]) -> tuple[int, Mixture, list[Outcome]]:
+    """The best of the starts after a few passes on the sample, thinning them out on the way.
+
+    Returns its index, the model it has reached, and what became of each start.
+    """
+    on_sample = replace(problem, source=InMemory(sample.rows))
+    last_update = SIEVE[-1][1]
+    runs = [passes(on_sample, start, tol=0.0, max_iter=last_update) for start in starts]
+    reached = [next(run) for run in runs]
+    alive = list(range(len(runs)))
+    for keep, updates in SIEVE:
+        for i in alive:
+            while reached[i].index < updates and reached[i].reason is None:
+                reached[i] = next(runs[i])
+        alive = sorted(alive, key=lambda i: -reached[i].objective)[:keep]
+    best = alive[0]
+    outcomes = [
+        Outcome(one.objective, one.index, "carried on" if i == best else "short run") for i, one in enumerate(reached)
+    ]
+    return best, reached[best].model, outcomes

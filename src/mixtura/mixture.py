@@ -1,0 +1,308 @@
+"""The value that a fit returns: a Gaussian mixture, immutable, a distribution in its own right.
+
+p(x) = sum_k w_k N(x | m_k, S_k)        w (K,),  m (K, d),  S (K, d, d)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mixtura import evaluate, validation
+from mixtura.covariance import Covariances, Dense, Diagonal, read_only
+from mixtura.engine import make_engine
+from mixtura.observe import Observation, exact
+from mixtura.rows import Array
+from mixtura.scores import Scores, scores_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Mixture:
+    """A Gaussian mixture distribution: weights, means and covariances that cannot be changed.
+
+    Parameters
+    ----------
+    weights : array-like of shape (K,)
+        Mixing proportions, not negative, with sum one.
+    means : array-like of shape (K, d)
+        Component means, in the units of the data.
+    covariances : array-like of shape (K, d, d), (K, d) or (K,)
+        Covariance matrices; variances per feature; or one variance per component.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a number is not finite, weights do not sum to one or a covariance is not positive
+        definite.
+
+    References
+    ----------
+    G. McLachlan and D. Peel, *Finite Mixture Models*, Wiley, 2000.
+
+    Examples
+    --------
+    >>> from mixtura import Mixture
+    >>> m = Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0])
+    >>> m.predict([[0.1], [3.0]])
+    array([0, 1])
+    >>> round(float(m.logpdf([[2.0]])[0]), 6)
+    -2.918939
+    """
+
+    weights: Array
+    means: Array
+
+    def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> None:
+        self._set(*validation.mixture_parameters(weights, means, covariances))
+
+    def _set(self, weights: Array, means: Array, layout: Covariances) -> None:
+        put = object.__setattr__
+        put(self, "weights", read_only(weights))
+        put(self, "means", read_only(means))
+        put(self, "layout", layout)
+
+    layout: Covariances
+    """The covariances as they are stored: ``Dense`` or ``Diagonal``."""
+
+    @classmethod
+    def of(cls, weights: Array, means: Array, layout: Covariances) -> Mixture:
+        """A mixture of parameters that are known to be valid."""
+        mixture = cls.__new__(cls)
+        mixture._set(weights, means, layout)
+        return mixture
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Mixture cannot be changed: make a new one instead of setting {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Mixture cannot be changed: make a new one instead of deleting {name!r}")
+
+    def __reduce__(self) -> tuple[Callable[..., Mixture], tuple[Array, Array, Covariances]]:
+        return Mixture.of, (self.weights, self.means, self.layout)
+
+    def __repr__(self) -> str:
+        return f"Mixture(n_components={self.n_components}, n_features={self.n_features})"
+
+    @property
+    def covariances(self) -> Array:
+        """Covariance matrices (K, d, d), whatever the layout."""
+        return read_only(self.layout.dense)
+
+    @property
+    def n_components(self) -> int:
+        """Number of components K."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features d."""
+        return int(self.means.shape[1])
+
+    @cached_property
+    def scores(self) -> Scores:
+        """What an E-step sees of this mixture."""
+        return scores_of(self.weights, self.means, self.layout)
+
+    # moments -------------------------------------------------------------------------------------------------
+
+    @property
+    def mean(self) -> Array:
+        """Mean of the distribution, (d,)."""
+        return np.asarray(self.weights @ self.means)
+
+    @property
+    def cov(self) -> Array:
+        """Covariance of the distribution, (d, d): within the components plus between their means."""
+        away = self.means - self.mean
+        within = np.tensordot(self.weights, self.layout.dense, axes=1)
+        return np.asarray(within + (away * self.weights[:, None]).T @ away)
+
+    # density -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def observation(self) -> Observation:
+        """This mixture made ready to be evaluated, about its own mean."""
+        return exact(self.scores, self.mean)
+
+    def logpdf(self, X: ArrayLike) -> Array:
+        """Log density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Finite rows; with one feature also of shape (n,).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Natural logarithms; -inf where a row is so far out that its squared distance is not a float64.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features, or an entry that is not finite.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([1.0], [[0.0, 0.0]], [1.0]).logpdf([[0.0, 0.0]]).round(6)
+        array([-1.837877])
+        """
+        return evaluate.log_density(self.observation, validation.points(X, self.n_features), make_engine())
+
+    def pdf(self, X: ArrayLike) -> Array:
+        """Density of each row of X (n, d), of shape (n,): ``exp`` of :meth:`logpdf`."""
+        return np.asarray(np.exp(self.logpdf(X)))
+
+    def responsibilities(self, X: ArrayLike) -> Array:
+        """Posterior probability of each component for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Finite rows; with one feature also of shape (n,).
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows are finite and sum to one for every finite row of X.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features, or an entry that is not finite.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).responsibilities([[2.0]])
+        array([[0.5, 0.5]])
+        """
+        return evaluate.responsibilities(self.observation, validation.points(X, self.n_features), make_engine())
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The most probable component of each row of X (n, d), of shape (n,)."""
+        return evaluate.labels(self.observation, validation.points(X, self.n_features), make_engine())
+
+    def sample(self, n: int, rng: np.random.Generator | int | None = None) -> tuple[Array, NDArray[np.intp]]:
+        """Independent draws from the mixture, in random order.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows; 0 gives empty arrays.
+        rng : numpy.random.Generator, int or None
+            Source of randomness.
+
+        Returns
+        -------
+        X : ndarray of shape (n, d)
+        labels : ndarray of shape (n,)
+            The component each row came from.
+
+        Raises
+        ------
+        ValueError
+            If n is negative or not an integer.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> X, labels = Mixture([0.5, 0.5], [[0.0], [9.0]], [1.0, 1.0]).sample(4, rng=0)
+        >>> X.shape, labels.shape
+        ((4, 1), (4,))
+        """
+        n = validation.count(n, "n", least=0)
+        generator = np.random.default_rng(rng)
+        # Weights sum to one up to rounding; choice wants it to the last digit it looks at.
+        labels = generator.choice(self.n_components, size=n, p=self.weights / self.weights.sum())
+        X = generator.standard_normal((n, self.n_features))
+        for k in range(self.n_components):
+            own = labels == k
+            if isinstance(self.layout, Diagonal):
+                X[own] *= np.sqrt(self.layout.variances[k])
+            else:
+                X[own] = np.linalg.solve(self.layout.whitener[k], X[own].T).T
+        X += self.means[labels]
+        return X, labels
+
+    # other mixtures ------------------------------------------------------------------------------------------
+
+    def marginal(self, features: Sequence[int]) -> Mixture:
+        """The distribution of some of the features, in the order given.
+
+        Parameters
+        ----------
+        features : sequence of int
+            Distinct indices of features.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        ValueError
+            If an index is out of range or given twice.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([1.0], [[1.0, 2.0]], [[1.0, 4.0]]).marginal([1]).covariances
+        array([[[4.]]])
+        """
+        chosen = validation.features(features, self.n_features)
+        return Mixture.of(self.weights, np.ascontiguousarray(self.means[:, chosen]), self.layout.take(chosen))
+
+    # files ---------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters as plain lists, with everything :meth:`from_dict` needs."""
+        accurate = self.layout.accurate if isinstance(self.layout, Dense) else None
+        entries = self.layout.variances if isinstance(self.layout, Diagonal) else self.layout.matrices
+        document = {
+            "layout": "diagonal" if isinstance(self.layout, Diagonal) else "dense",
+            "shared": self.layout.shared,
+            "weights": self.weights.tolist(),
+            "means": self.means.tolist(),
+            "covariances": (entries[:1] if self.layout.shared else entries).tolist(),
+        }
+        return document if accurate is None else {**document, "whiteners": accurate.tolist()}
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Mixture:
+        """The mixture written by :meth:`to_dict`; ValueError if its parameters are not those of a mixture."""
+        weights, means, layout = validation.mixture_parameters(
+            document["weights"], document["means"], document["covariances"], shared=document["shared"]
+        )
+        if document.get("whiteners") is not None:
+            layout = validation.with_whiteners(layout, document["whiteners"])
+        return cls.of(weights, means, layout)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the mixture to a JSON file, whole or not at all, and return its path."""
+        from mixtura import io
+
+        return io.write_model(path, {**self.to_dict(), "covariance_type": None, "feature_names": None, "fit": None})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Mixture:
+        """Read a mixture from a JSON file written by ``save``; ValueError if the file is not one."""
+        from mixtura import io
+
+        return cls.from_dict(io.read_model(path))
+
+    # pictures ------------------------------------------------------------------------------------------------
+
+    def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
+        """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""
+        from mixtura import plot
+
+        return (plot.density if self.n_features == 1 else plot.scatter)(self, X, ax=ax)

@@ -1,0 +1,114 @@
+"""What a row tells about its component: the E-step of one block.
+
+    log_joint_kb = log w_k N(x_b | k)
+    log p(x_b)   = log sum_k exp log_joint_kb
+    resp_kb      = exp(log_joint_kb - log p(x_b))
+
+``exact`` is the observation of complete, error-free rows.  The largest log density that any row can have,
+max_k log_coef_k, is known beforehand: taken off inside the product, it makes exp safe without a sweep for the row
+maximum.  Rows that are too far out for it (their sum underflows) are done again with a maximum of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixtura.kernels import KERNELS, Kernel, choose
+from mixtura.rows import AnyArray, Array
+from mixtura.scores import LOG_ZERO, Scores
+
+UNDERFLOW = 1e-280
+"""A sum of densities under this has lost digits to subnormal numbers."""
+
+WIDE = 300.0
+"""Difference of log_coef (nats) from which many rows would underflow against the common maximum."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A model made ready for a pass: ``operands`` of ``kernel`` for ``scores`` less ``shift``, about ``origin``.
+
+    ``by_row``: every row is compared with its own maximum, because the components' peaks differ too much.
+    """
+
+    scores: Scores
+    origin: Array
+    shift: float
+    by_row: bool
+    kernel: Kernel
+    operands: Any
+
+
+def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observation:
+    """The observation of complete rows, by the kernel that suits the scores (or the one named)."""
+    live = scores.log_coef[scores.log_coef > 0.5 * LOG_ZERO]
+    shift = float(live.max())
+    chosen = KERNELS[kernel or choose(scores, origin)]
+    operands = chosen.prepare(scores.shifted(shift), origin)
+    return Observation(scores, origin, shift, bool(shift - live.min() > WIDE), chosen, operands)
+
+
+def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array, Any]:
+    """Densities (K, b) up to a factor per row, their sums (b,), log p(x) (b,), and what the kernel left.
+
+    Densities over sums are the responsibilities; whoever needs them divides where it costs least.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        resp, left = observation.kernel.joint(observation.operands, x)
+        top = _subtract_maximum(resp) if observation.by_row else 0.0
+        np.exp(resp, out=resp)
+        total = resp.sum(axis=0)
+        log_density = np.log(np.maximum(total, UNDERFLOW)) + (top + observation.shift)
+    lost = np.flatnonzero(~((total >= UNDERFLOW) & (total < np.inf)))  # catches NaN too
+    if len(lost):
+        resp[:, lost], total[lost], log_density[lost] = _again(observation, x[lost])
+    return resp, total, log_density, left
+
+
+def _subtract_maximum(log_joint: Array) -> Array:
+    top: Array = log_joint.max(axis=0)
+    top[~np.isfinite(top)] = 0.0
+    log_joint -= top
+    return top
+
+
+def _again(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
+    """The same for rows far from every component, each against its own maximum."""
+    live = observation.scores.log_coef > 0.5 * LOG_ZERO
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        log_joint, _ = observation.kernel.joint(observation.operands, x)
+        beyond = np.flatnonzero(~np.isfinite(log_joint[live]).all(axis=0))
+        if len(beyond):
+            log_joint[:, beyond] = _beyond(observation.scores, x[beyond])
+        log_joint[~live] = -np.inf  # so far out, even the stand-in for log 0 could win
+        top = log_joint.max(axis=0)
+        resp = np.exp(log_joint - top)
+        total = resp.sum(axis=0)
+        log_density = np.log(total) + top + observation.shift
+    log_density[beyond] = -np.inf
+    return resp, total, log_density
+
+
+def _beyond(scores: Scores, x: AnyArray) -> Array:
+    """log_joint (K, b), less a number per row, of rows whose squared distances overflow: only their order is left.
+
+    Distances are taken in units of the largest number at hand; equally near components share by their log_coef.
+    """
+    rows = np.asarray(x, dtype=np.float64).T
+    unit = np.maximum(np.abs(rows).max(axis=0), np.abs(scores.center).max())
+    distance = np.empty((len(scores.log_coef), rows.shape[1]))
+    for k, whitener in enumerate(scores.whitener):
+        y = rows / unit - scores.center[k][:, None] / unit
+        z = whitener @ y if whitener.ndim == 2 else whitener[:, None] * y
+        largest = np.abs(z).max(axis=0)
+        distance[k] = largest * np.sqrt(((z / largest) ** 2).sum(axis=0))
+    # A component of weight zero is near nobody.
+    distance[scores.log_coef <= 0.5 * LOG_ZERO] = np.inf
+    nearest = distance.min(axis=0)
+    # |z|^2 - |z_0|^2 in two factors, so that equal distances differ by 0 and not by inf - inf
+    excess = 0.5 * ((distance - nearest) * unit) * ((distance + nearest) * unit)
+    excess = np.where(distance == nearest, 0.0, np.minimum(excess, -LOG_ZERO))
+    return scores.log_coef[:, None] - excess

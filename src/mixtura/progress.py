@@ -1,0 +1,44 @@
+"""What ``verbose`` prints: the start, the progress and the reason for stopping."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixtura.em import WINDOW, Pass, Reason
+from mixtura.mixture import Mixture
+
+
+class Printer:
+    """Prints every tenth pass at ``verbose`` 1, every pass above, nothing at 0; totals are multiplied by ``scale``."""
+
+    def __init__(self, verbose: int, scale: float) -> None:
+        self.every = {0: 0, 1: 10}.get(int(verbose), 1)
+        self.scale = scale
+
+    def start(self, mixture: Mixture, covariance_type: str, n_rows: int) -> None:
+        """Where a run begins."""
+        if not self.every:
+            return
+        print(
+            f"start: {mixture.n_components} components, {covariance_type}; "
+            f"{n_rows} rows x {mixture.n_features} features"
+        )
+        with np.printoptions(precision=4, suppress=True, threshold=20):
+            print(f"  weights: {mixture.weights}")
+            print("  means: " + str(mixture.means).replace("\n", "\n         "))
+
+    def one(self, latest: Pass) -> None:
+        """A pass on the way."""
+        if self.every and latest.index % self.every == 0:
+            print(f"pass {latest.index:4d}: log-likelihood {latest.objective * self.scale:.4f}, {latest.seconds:.2f} s")
+
+    def stop(self, last: Pass, tol: float) -> None:
+        """How a run ended."""
+        if not self.every:
+            return
+        why = (
+            f"converged after {last.index} passes (tol {tol:g} nats over {WINDOW} passes)"
+            if last.reason is Reason.CONVERGED
+            else f"stopped at max_iter={last.index}, still gaining {last.gain * self.scale:.2g} nats per pass"
+        )
+        print(f"{why}: log-likelihood {last.objective * self.scale:.4f}, {last.seconds:.2f} s")

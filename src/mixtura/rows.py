@@ -1,0 +1,68 @@
+"""What a pass reads: aligned arrays that are cut together, and sources that hand them out in blocks.
+
+n rows, d features.  A source promises three things: its blocks can be asked for again and come in the same
+order, a block is a view wherever that is possible, and ``sample`` depends on the seed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+AnyArray = NDArray[Any]  # rows as the user gave them: any real dtype, promoted block by block
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Aligned arrays: ``x`` (n, d) of any real dtype and ``weight`` (n,), or None for unit weights."""
+
+    x: AnyArray
+    weight: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: slice | NDArray[np.intp]) -> Rows:
+        return Rows(self.x[index], None if self.weight is None else self.weight[index])
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(len(self)) if self.weight is None else float(self.weight.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """A source over arrays that are in memory."""
+
+    rows: Rows
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.rows)
+
+    @property
+    def n_features(self) -> int:
+        return int(self.rows.x.shape[1])
+
+    def blocks(self, size: int) -> Iterator[Rows]:
+        """The rows in order, ``size`` at a time; the last block may be shorter."""
+        for start in range(0, self.n_rows, size):
+            yield self.rows[start : start + size]
+
+    def sample(self, n: int, rng: np.random.Generator) -> Rows:
+        """At most ``n`` rows without replacement, in the order of the source, in float64.
+
+        Rows of weight zero are never drawn: they count as absent, whatever else is done with the sample.
+        """
+        rows = self.rows
+        if rows.weight is not None and not rows.weight.all():
+            rows = rows[np.flatnonzero(rows.weight)]
+        if len(rows) > n:
+            rows = rows[np.sort(rng.choice(len(rows), size=n, replace=False, shuffle=False))]
+        return Rows(np.array(rows.x, dtype=np.float64, order="C"), rows.weight)

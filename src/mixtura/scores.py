@@ -1,0 +1,49 @@
+"""All that an E-step may see of a model.
+
+    log_coef_k = log w_k + log|S_k|^-1/2 - d/2 log 2 pi
+    log w_k N(x | k) = log_coef_k - |U_k (x - m_k)|^2 / 2
+
+There is one density in the library and it is made of these numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixtura.covariance import Covariances
+from mixtura.rows import Array
+
+LOG_ZERO = -1e300
+"""Stands for log 0 in a component of weight zero: exp gives exactly 0, and unlike -inf it survives a product with 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """``log_coef`` (K,), ``center`` (K, d), ``whitener`` (K, d, d) or (K, d), ``spread`` (K, d).
+
+    ``spread`` holds the standard deviation of each feature; only the choice of a kernel looks at it.
+    """
+
+    log_coef: Array
+    center: Array
+    whitener: Array
+    spread: Array
+
+    def shifted(self, shift: float) -> Scores:
+        """The same scores with ``shift`` taken from every log density."""
+        return replace(self, log_coef=self.log_coef - shift)
+
+
+def scores_of(weights: Array, means: Array, covariances: Covariances) -> Scores:
+    """Scores of a mixture with these parameters."""
+    log_weights = np.full(len(weights), LOG_ZERO)
+    np.log(weights, out=log_weights, where=weights > 0)
+    constant = 0.5 * means.shape[1] * np.log(2 * np.pi)
+    return Scores(
+        log_coef=log_weights + covariances.log_det_whitener - constant,
+        center=means,
+        whitener=covariances.whitener,
+        spread=np.sqrt(covariances.diagonal),
+    )

@@ -1,0 +1,72 @@
+"""Covariances in the shapes of scikit-learn's fitted attributes, out and in.
+
+full (K, d, d)      tied (d, d)      diag (K, d)      spherical (K,)      codes of three letters (K, d, d)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixtura import validation
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
+from mixtura.families import Family
+from mixtura.rows import Array
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How covariances and Cholesky factors of precisions are handed out; ``square`` makes precisions of factors."""
+
+    covariances: Callable[[Covariances], Array]
+    precisions_cholesky: Callable[[Covariances], Array]
+    square: Callable[[Array], Array]
+
+
+def _upper(layout: Covariances) -> Array:
+    """Upper triangular (K, d, d) with U U' the precision, as scikit-learn has it."""
+    if isinstance(layout, Diagonal):
+        return np.asarray(layout.whitener[:, :, None] * np.eye(layout.whitener.shape[1]))
+    return layout.whitener.transpose(0, 2, 1)
+
+
+def _gram(upper: Array) -> Array:
+    return np.asarray(upper @ np.swapaxes(upper, -1, -2))
+
+
+MATRICES = Shape(lambda layout: layout.dense, _upper, _gram)
+
+SHAPES: dict[str, Shape] = {
+    "full": MATRICES,
+    "tied": Shape(lambda layout: layout.dense[0], lambda layout: _upper(layout)[0], _gram),
+    "diag": Shape(lambda layout: layout.diagonal, lambda layout: 1 / np.sqrt(layout.diagonal), np.square),
+    "spherical": Shape(
+        lambda layout: layout.diagonal[:, 0], lambda layout: 1 / np.sqrt(layout.diagonal[:, 0]), np.square
+    ),
+}
+"""scikit-learn's shapes for its four names."""
+
+
+def shape_of(covariance_type: str) -> Shape:
+    """The shapes under ``covariance_type``; every code of three letters hands out MATRICES."""
+    return SHAPES.get(covariance_type, MATRICES)
+
+
+def covariances_in(values: Any, name: str, k: int, d: int, family: Family) -> Covariances:
+    """Covariances in the shape of a fitted attribute: for dense families one (d, d) matrix is everybody's."""
+    if not family.diagonal and np.shape(values) == (d, d):
+        one = validation.covariances_of(np.asarray(values)[None], 1, d, name=name)
+        assert isinstance(one, Dense)
+        return Dense(broadcast(one.matrices, k))
+    return validation.covariances_of(values, k, d, name=name)
+
+
+def inverse(layout: Covariances) -> Covariances:
+    """The covariances of these precisions."""
+    if isinstance(layout, Diagonal):
+        return Diagonal(1 / layout.variances)
+    root = layout.whitener[:1] if layout.shared else layout.whitener
+    return Dense(broadcast(root.transpose(0, 2, 1) @ root, len(layout.matrices)))

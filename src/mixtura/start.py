@@ -1,0 +1,135 @@
+"""Which mixtures a fit runs from: what the user gave, exactly as it was given, or the best of several made ones."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura import initialize, validation
+from mixtura.covariance import Covariances
+from mixtura.em import Problem
+from mixtura.initialize import AUTO, SHORT_RUNS, STARTS, Outcome, Sample
+from mixtura.mixture import Mixture
+from mixtura.rows import AnyArray, Array, InMemory
+from mixtura.statistics import given
+from mixtura.update import MaximumLikelihood
+
+
+@dataclass(frozen=True, eq=False)
+class OwnStart:
+    """What the user gave of a start; None where nothing was given.  Responsibilities count after parameters."""
+
+    weights: Array | None = None
+    means: Array | None = None
+    layout: Covariances | None = None
+    responsibilities: Array | None = None
+
+    def over(self, base: Mixture) -> Mixture:
+        """``base`` with the parameters that were given in its place."""
+        return Mixture.of(
+            base.weights if self.weights is None else self.weights,
+            base.means if self.means is None else self.means,
+            base.layout if self.layout is None else self.layout,
+        )
+
+    def mixture(self, problem: Problem) -> Mixture | None:
+        """The start, if what was given is enough to make one without chance."""
+        update = problem.update
+        if self.responsibilities is not None:
+            dense = not update.family.diagonal
+            return self.over(update(given(problem.source, self.responsibilities, problem.engine, dense=dense), None))
+        if self.means is not None:
+            return self.over(initialize.at_means(self.means, update))
+        return None
+
+
+def starts(
+    problem: Problem,
+    n_components: int,
+    own: OwnStart,
+    make: initialize.Start,
+    n_init: int | None,
+    entropy: int | None,
+    outcomes: list[Outcome],
+) -> Iterator[Mixture]:
+    """The mixtures to run from, in turn.
+
+    With ``n_init`` None there is one, the best of several short runs, and ``outcomes`` receives what became of them.
+    Every start has a stream of random numbers of its own, so that more starts leave the first ones as they were.
+    """
+    complete = own.mixture(problem)
+    if complete is not None:
+        yield complete
+        return
+    n_starts = 1 if n_components == 1 else SHORT_RUNS if n_init is None else n_init
+    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 1)]
+    sample = initialize.draw(problem.source, n_components, problem.update.family.frame, streams[0])
+    made = (own.over(make(sample, n_components, problem.update, rng)) for rng in streams[1:])
+    if n_init is not None or n_starts == 1:
+        yield from made
+        return
+    candidates = list(made)
+    best, reached, short = initialize.best_of_short_runs(problem, sample, candidates)
+    outcomes.extend(short)
+    # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
+    yield candidates[best] if len(sample.rows) == problem.source.n_rows else reached
+
+
+def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int) -> Array | None:
+    """Responsibilities (n, K) from the one start among ``named`` that is not None: labels (n,) or responsibilities."""
+    given_ones = {name: value for name, value in named.items() if value is not None}
+    if len(given_ones) > 1:
+        raise ValueError(f"expected one start, got {' and '.join(given_ones)}: leave all but one of them out")
+    for name, value in given_ones.items():
+        if name.startswith("labels") or (name == "init" and np.ndim(value) == 1):
+            return validation.labels(value, n_rows, n_components)
+        return validation.responsibilities(value, n_rows, n_components)
+    return None
+
+
+def make_start(init: Any, source: InMemory, x: AnyArray, present: Any) -> initialize.Start:
+    """The function behind ``init``: a name of STARTS, "auto", or the user's own that returns responsibilities.
+
+    The user's function sees all rows ``x`` in their order, not a sample, because it may look its answer up; its answer
+    counts for the rows that are ``present``, those of ``source``.
+    """
+    if callable(init):
+        return partial(_called, init, source, x, present)
+    name = validation.one_of(init, "init", ["auto", *STARTS])
+    return STARTS[AUTO if name == "auto" else name]
+
+
+def _called(
+    function: Callable[[AnyArray, int, np.random.Generator], ArrayLike],
+    source: InMemory,
+    x: AnyArray,
+    present: Any,
+    sample: Sample,
+    k: int,
+    update: MaximumLikelihood,
+    rng: np.random.Generator,
+) -> Mixture:
+    resp = validation.responsibilities(function(x, k, rng), len(x), k)
+    return initialize.from_responsibilities(source.rows, resp[present], update, 0)
+
+
+def entropy_of(random_state: Any) -> int | None:
+    """A seed from any of scikit-learn's and NumPy's ways to say where randomness comes from."""
+    if random_state is None or random_state is np.random:
+        return None
+    if isinstance(random_state, numbers.Integral) and int(random_state) >= 0:
+        return int(random_state)
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**63))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    raise ValueError(
+        f"random_state must be None, a non-negative integer, a numpy Generator or a RandomState, got {random_state!r}: "
+        "use an integer for repeatable results"
+    )

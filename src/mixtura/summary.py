@@ -1,0 +1,137 @@
+"""What is said of a model: facts, in the form that ``--json`` prints, and a summary of them for a reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mixtura import GaussianMixture, Mixture, __version__
+from mixtura.tables import Table, feature_names
+
+
+def facts_of_fit(gm: GaussianMixture, table: Table) -> dict[str, Any]:
+    """What there is to say of a fit to ``table``."""
+    fit = {
+        "loglik": gm.loglik_,
+        "n_rows": len(table.x),
+        "n_iter": gm.n_iter_,
+        "converged": gm.converged_,
+        "stop_reason": str(gm.stop_reason_),
+        "df": gm.df_,
+        "tol": gm.tol,
+        "random_state": gm.random_state,
+        "version": __version__,
+    }
+    if table.weight is not None:
+        fit["total_weight"] = float(table.weight.sum())
+    return facts_of(gm.mixture_, gm.covariance_type, table.names, fit)
+
+
+def facts_of(
+    mixture: Mixture,
+    covariance_type: str | None,
+    names: Sequence[str] | None,
+    fit: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """What there is to say of a mixture; ``fit`` is the entry of this name of a model document."""
+    if fit is not None:
+        loglik, df, n = fit["loglik"], fit["df"], fit.get("total_weight", fit["n_rows"])
+        fit = fit | {"bic": df * math.log(n) - 2 * loglik, "aic": 2 * df - 2 * loglik}
+    deviations = np.sqrt(np.diagonal(mixture.covariances, axis1=1, axis2=2))
+    components = zip(mixture.weights, mixture.means, deviations, mixture.covariances, strict=True)
+    return {
+        "n_components": mixture.n_components,
+        "n_features": mixture.n_features,
+        "covariance_type": covariance_type,
+        "feature_names": None if names is None else list(names),
+        "fit": fit,
+        "components": [
+            {"weight": weight, "mean": mean, "sd": deviation, "covariance": covariance}
+            for weight, mean, deviation, covariance in components
+        ],
+    }
+
+
+def text_of(facts: dict[str, Any], width: int) -> str:
+    """The facts for a reader, in lines of at most ``width`` where one feature does not need more."""
+    kind, fit = facts["covariance_type"], facts["fit"]
+    lines = [
+        f"Gaussian mixture of {counted(facts['n_components'], 'component')}"
+        + (f", covariance type {kind}" if kind else "")
+    ]
+    features = counted(facts["n_features"], "feature")
+    if fit is None:
+        lines.append(f"  data            {features}; how it was fitted is not known")
+    else:
+        source = f"{facts['data']}: " if "data" in facts else ""
+        weight = f" of total weight {fit['total_weight']:.6g}" if "total_weight" in fit else ""
+        ended = "converged" if fit["converged"] else f"not converged ({fit['stop_reason']})"
+        lines += [
+            f"  data            {source}{counted(fit['n_rows'], 'row')}{weight}, {features}",
+            f"  stopped         {ended} after {counted(fit['n_iter'], 'pass', 'passes')}",
+            f"  log-likelihood  {fit['loglik']:.4f} with {counted(fit['df'], 'free parameter')}",
+            f"  BIC             {fit['bic']:.4f} (lower is better)",
+            f"  AIC             {fit['aic']:.4f}",
+        ]
+    return "\n".join([*lines, "", *_components(facts, width)])
+
+
+def _components(facts: dict[str, Any], width: int) -> list[str]:
+    """A row for each component, in as many tables below one another as the width asks for."""
+    components = facts["components"]
+    names = facts["feature_names"] or feature_names(facts["n_features"])
+    first = _group(
+        "",
+        ("component", [str(k) for k in range(len(components))]),
+        ("weight", [f"{component['weight']:.4f}" for component in components]),
+    )
+    groups = []
+    for j, name in enumerate(names):
+        means = [component["mean"][j] for component in components]
+        deviations = [component["sd"][j] for component in components]
+        form = _form(means, deviations)
+        groups.append(
+            _group(
+                name,
+                ("mean", [format(mean, form) for mean in means]),
+                ("sd", [format(deviation, form) for deviation in deviations]),
+            )
+        )
+    if facts["n_features"] == 2:
+        correlations = [c["covariance"][0][1] / (c["sd"][0] * c["sd"][1]) for c in components]
+        groups.append(_group("", ("correlation", [format(value, "z.3f") for value in correlations])))
+
+    lines: list[str] = []
+    while groups:
+        beside = [first, groups.pop(0)]
+        while groups and sum(len(group[0]) + 3 for group in [*beside, groups[0]]) <= width + 3:
+            beside.append(groups.pop(0))
+        if lines:
+            lines.append("")
+        lines += ["   ".join(parts).rstrip() for parts in zip(*beside, strict=True)]
+    return lines
+
+
+def _group(title: str, *columns: tuple[str, list[str]]) -> list[str]:
+    """Columns side by side under their heads and a common title, as lines of one width."""
+    padded = []
+    for head, cells in columns:
+        size = max(len(cell) for cell in [head, *cells])
+        padded.append([cell.rjust(size) for cell in [head, *cells]])
+    rows = ["  ".join(cells) for cells in zip(*padded, strict=True)]
+    size = max(len(title), len(rows[0]))
+    return [title.rjust(size), *(row.rjust(size) for row in rows)]
+
+
+def _form(means: list[float], deviations: list[float]) -> str:
+    """A format that shows three digits of the smallest deviation, and the means as finely."""
+    decimals = max(0, 2 - math.floor(math.log10(min(deviations))))
+    return ".6g" if decimals > 8 or max(abs(mean) for mean in means) >= 1e15 else f"z.{decimals}f"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 row, 2 rows."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

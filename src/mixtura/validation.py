@@ -1,0 +1,318 @@
+"""The door: whatever a user hands over is checked here, once, and the core trusts it afterwards.
+
+Every message says in one sentence what was expected, what came and what to do.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
+from mixtura.families import ALIASES, FAMILIES, Family, family_of
+from mixtura.rows import AnyArray, Array
+
+SUM_TOLERANCE = 1e-6
+"""How far weights may be from sum one: printed numbers are welcome, unnormalised ones are not."""
+
+
+def count(value: Any, name: str, *, least: int = 1) -> int:
+    """An integer of at least ``least``."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least:
+        return int(value)
+    raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}: give a whole number")
+
+
+def number(value: Any, name: str, *, least: float = 0.0) -> float:
+    """A finite real number of at least ``least``."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if real and np.isfinite(value) and value >= least:
+        return float(value)
+    raise ValueError(f"{name} must be a finite number of at least {least:g}, got {value!r}: give such a number")
+
+
+def one_of(value: Any, name: str, known: Sequence[str]) -> str:
+    """One of the ``known`` names."""
+    if isinstance(value, str) and value in known:
+        return value
+    raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}: choose one of these")
+
+
+def family(covariance_type: Any) -> Family:
+    """The covariance family called by a code or by one of scikit-learn's names."""
+    return family_of(one_of(covariance_type, "covariance_type", [*ALIASES, *FAMILIES]))
+
+
+def features(chosen: Sequence[int], n_features: int) -> list[int]:
+    """Distinct indices of features."""
+    indices = [int(index) for index in chosen]
+    if indices and len(set(indices)) == len(indices) and all(0 <= index < n_features for index in indices):
+        return indices
+    raise ValueError(
+        f"features must be distinct indices from 0 to {n_features - 1}, got {list(chosen)}: choose among these"
+    )
+
+
+def _real(values: Any, name: str) -> Array:
+    """A finite float64 array."""
+    try:
+        if np.iscomplexobj(values):
+            raise TypeError
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers, got {_short(values)}: convert it first") from None
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, got {array[where]} at index {where}: replace that entry")
+    return array
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# rows ----------------------------------------------------------------------------------------------------------
+
+
+def finite(x: AnyArray, names: Sequence[str] | None = None) -> None:
+    """Refuse inf and NaN, naming the first row and column that hold one."""
+    if x.dtype.kind != "f":
+        return
+    step = max(1, (1 << 20) // max(1, x.shape[1]))
+    for start in range(0, len(x), step):
+        bad = ~np.isfinite(x[start : start + step])
+        if bad.any():
+            row, column = (int(i) for i in np.argwhere(bad)[0])
+            value = x[start + row, column]
+            label = f" ({names[column]!r})" if names is not None else ""
+            what = "NaN" if np.isnan(value) else "inf" if value > 0 else "-inf"
+            raise ValueError(
+                f"X must be finite, but row {start + row}, column {column}{label} is {what}: "
+                "remove the row or replace the entry (missing values, NaN, are not supported yet)"
+            )
+
+
+SQUARABLE = 1e-300, 1e300
+"""Variances between these are safe numbers, and so are their sums and reciprocals."""
+
+
+def measurable(x: AnyArray, variances: Array, names: Sequence[str] | None = None) -> None:
+    """Refuse columns in a unit in which squares are no float64 numbers any more."""
+    for column, variance in enumerate(variances):
+        constant = variance == 0 and not np.ptp(x[:, column])
+        if not constant and not SQUARABLE[0] < variance < SQUARABLE[1]:
+            label = f" ({names[column]!r})" if names is not None else ""
+            largest = float(np.abs(x[:, column]).max())
+            raise ValueError(
+                f"X must be in units in which squares are float64 numbers, but column {column}{label} holds numbers "
+                f"up to {largest:.3g} whose variance is not: multiply the column by a power of ten"
+            )
+
+
+def points(X: Any, n_features: int) -> AnyArray:
+    """Rows at which a mixture of ``n_features`` features is evaluated: (n, d) of a real dtype."""
+    x = np.asarray(X)
+    if x.ndim == 1 and n_features == 1:
+        x = x[:, None]
+    if x.ndim != 2 or x.shape[1] != n_features:
+        raise ValueError(
+            f"X must have shape (n, {n_features}) as the mixture has {n_features} features, got shape {x.shape}: "
+            "give one row per point"
+        )
+    x = real_rows(x)
+    finite(x)
+    return x
+
+
+def real_rows(x: AnyArray) -> AnyArray:
+    """The same rows in a dtype that the kernels can promote; objects and strings are converted or refused."""
+    if x.dtype.kind in "biuf" and x.dtype.itemsize <= 8:
+        return x
+    if x.dtype.kind == "c":
+        raise ValueError("X must be real: Complex data not supported, got complex numbers: give real columns")
+    try:
+        return x.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        # TypeError for what is no number at all, as scikit-learn has it; ValueError for text that is not one
+        raise type(error)(f"X must hold numbers, got dtype {x.dtype} ({error}): convert it first") from None
+
+
+def sample_weight(weight: Any, n: int) -> Array | None:
+    """Weights (n,), not negative and not all zero; None where they are all the same."""
+    if weight is None:
+        return None
+    array = np.asarray(weight)
+    if array.ndim == 0 and array.dtype.kind in "biuf":
+        array = np.full(n, array)
+    if array.shape != (n,):
+        raise ValueError(
+            f"sample_weight must have shape ({n},), one weight per row of X, got shape {array.shape}: "
+            "give as many weights as rows"
+        )
+    weights = _real(array, "sample_weight")
+    if (weights < 0).any():
+        row = int(np.argmax(weights < 0))
+        raise ValueError(
+            f"sample_weight must not be negative, got {weights[row]} in row {row}: use 0 for a row that is not to count"
+        )
+    with np.errstate(over="ignore"):
+        total = float(weights.sum())
+    if not 0 < total < np.inf:
+        raise ValueError(
+            f"sample_weight must not be zero everywhere and have a finite sum, got sum {total}: "
+            "give at least one row a positive weight"
+        )
+    return weights
+
+
+# parameters ----------------------------------------------------------------------------------------------------
+
+
+def weights_of(values: Any, n_components: int | None = None, *, name: str = "weights") -> Array:
+    """Mixing weights (K,): finite, not negative, with sum one."""
+    weights = _real(values, name)
+    if weights.ndim != 1 or len(weights) == 0 or n_components not in (None, len(weights)):
+        expected = "(K,) with K >= 1" if n_components is None else f"({n_components},)"
+        raise ValueError(f"{name} must have shape {expected}, got {weights.shape}: give one weight per component")
+    if (weights < 0).any() or abs(weights.sum() - 1) > SUM_TOLERANCE:
+        raise ValueError(
+            f"{name} must not be negative and have sum 1, got {_short(weights.tolist())} with sum {weights.sum():.9g}: "
+            "divide them by their sum"
+        )
+    return weights
+
+
+def means_of(values: Any, n_components: int, n_features: int | None = None, *, name: str = "means") -> Array:
+    """Means (K, d)."""
+    means = _real(values, name)
+    if means.ndim == 1 and n_features in (None, 1) and len(means) == n_components:
+        means = means[:, None]
+    wanted = means.ndim == 2 and len(means) == n_components and means.shape[1] > 0
+    if not wanted or n_features not in (None, means.shape[1]):
+        d = "d" if n_features is None else n_features
+        raise ValueError(
+            f"{name} must have shape ({n_components}, {d}), got {means.shape}: give one mean per component"
+        )
+    return means
+
+
+def covariances_of(values: Any, n_components: int, n_features: int, *, name: str = "covariances") -> Covariances:
+    """Covariances from (K, d, d) matrices, (K, d) variances, (K,) variances, or one (d, d) matrix for all."""
+    array = _real(values, name)
+    k, d = n_components, n_features
+    if array.shape == (k,):
+        layout: Covariances = Diagonal(np.repeat(array[:, None], d, axis=1))
+    elif array.shape == (k, d):
+        layout = Diagonal(array)
+    elif array.shape == (k, d, d):
+        layout = Dense(array)
+    else:
+        raise ValueError(
+            f"{name} must have shape ({k}, {d}, {d}), ({k}, {d}) or ({k},), got {array.shape}: "
+            "give one covariance matrix, or variances, per component"
+        )
+    return positive_definite(layout, name)
+
+
+def positive_definite(layout: Covariances, name: str = "covariances") -> Covariances:
+    """The same covariances, if they are symmetric and positive definite; exactly symmetric afterwards."""
+    if isinstance(layout, Diagonal):
+        if not (layout.variances > 0).all():
+            k, j = (int(i) for i in np.argwhere(~(layout.variances > 0))[0])
+            raise ValueError(
+                f"{name} must be positive, but component {k} has variance {layout.variances[k, j]} "
+                f"in feature {j}: give a positive variance"
+            )
+        return layout
+    for k, matrix in enumerate(layout.matrices[:1] if layout.shared else layout.matrices):
+        scale = np.sqrt(np.abs(np.outer(np.diagonal(matrix), np.diagonal(matrix))))
+        if (np.abs(matrix - matrix.T) > 1e-8 * scale).any():
+            raise ValueError(
+                f"{name} must be symmetric, but that of component {k} is not: give (S + S') / 2 if that is meant"
+            )
+        try:
+            np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"{name} must be positive definite, but that of component {k} is not: "
+                "its eigenvalues must all be positive"
+            ) from None
+    symmetric = 0.5 * (layout.matrices + layout.matrices.transpose(0, 2, 1))
+    return Dense(symmetric if not layout.shared else broadcast(symmetric[:1].copy(), len(symmetric)))
+
+
+def mixture_parameters(
+    weights: Any, means: Any, covariances: Any, *, shared: bool = False
+) -> tuple[Array, Array, Covariances]:
+    """Weights (K,), means (K, d) and covariances of a mixture, checked against each other."""
+    w = weights_of(weights)
+    m = means_of(means, len(w))
+    if not shared:
+        return w, m, covariances_of(covariances, len(w), m.shape[1])
+    one = covariances_of(covariances, 1, m.shape[1])
+    if isinstance(one, Diagonal):
+        return w, m, Diagonal(broadcast(one.variances, len(w)))
+    return w, m, Dense(broadcast(one.matrices, len(w)))
+
+
+def with_whiteners(layout: Covariances, values: Any) -> Covariances:
+    """The same covariances with the whiteners that a file keeps beside them, (K, d, d) or one for all."""
+    whiteners = _real(values, "whiteners")
+    if not isinstance(layout, Dense) or whiteners.shape not in (layout.matrices.shape, (1, *layout.matrices.shape[1:])):
+        raise ValueError(
+            f"whiteners must have the shape of the covariances, got {whiteners.shape}: save the model again"
+        )
+    matrices = layout.matrices[: len(whiteners)]
+    scale = np.sqrt(np.diagonal(matrices, axis1=1, axis2=2))
+    # U (S U') is the identity as far as S is known, which is to a rounding of its own scale.
+    identity = np.abs(whiteners @ matrices @ whiteners.transpose(0, 2, 1) - np.eye(matrices.shape[1]))
+    reach = np.abs(whiteners) @ scale[:, :, None]
+    known = 1e-12 * reach * reach.transpose(0, 2, 1) + 1e-6
+    triangular = not np.triu(whiteners, 1).any() and bool((np.diagonal(whiteners, axis1=1, axis2=2) > 0).all())
+    if not triangular or (identity > known).any():
+        raise ValueError(
+            "whiteners must be inverse Cholesky factors of the covariances, got others: save the model again"
+        )
+    return Dense(layout.matrices, whiteners)
+
+
+def responsibilities(values: Any, n: int, n_components: int) -> Array:
+    """Responsibilities (n, K): not negative, each row with sum one."""
+    resp = _real(values, "responsibilities")
+    if resp.shape != (n, n_components):
+        raise ValueError(
+            f"responsibilities must have shape ({n}, {n_components}), got {resp.shape}: "
+            "give one row per row of X and one column per component"
+        )
+    wrong = (resp < 0).any(axis=1) | (np.abs(resp.sum(axis=1) - 1) > SUM_TOLERANCE)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"responsibilities must not be negative and have sum 1 in every row, got {_short(resp[row].tolist())} "
+            f"in row {row}: divide each row by its sum"
+        )
+    return resp
+
+
+def labels(values: Any, n: int, n_components: int) -> Array:
+    """Responsibilities (n, K) of rows that belong to the components named by integer labels (n,)."""
+    array = np.asarray(values)
+    if array.shape != (n,) or array.dtype.kind not in "biuf" or (array != np.floor(array)).any():
+        raise ValueError(
+            f"labels must be {n} integers from 0 to {n_components - 1}, got {_short(values)} of shape {array.shape}: "
+            "give one label per row of X"
+        )
+    whole = array.astype(np.intp)
+    outside = (whole < 0) | (whole >= n_components)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise ValueError(
+            f"labels must be from 0 to {n_components - 1}, got {whole[row]} in row {row}: number the components from 0"
+        )
+    resp = np.zeros((n, n_components))
+    resp[np.arange(n), whole] = 1.0
+    return resp

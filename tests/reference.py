@@ -1,0 +1,161 @@
+"""The oracle: one EM step for six covariance families as the textbooks write it, in plain loops over plain floats.
+
+Slow on purpose, and independent of the library: C. M. Bishop, *Pattern Recognition and Machine Learning*,
+Springer 2006, section 9.2, for the E-step and the M-step; G. Celeux and G. Govaert, "Gaussian parsimonious
+clustering models", Pattern Recognition 28, 1995, for the families.
+
+It is right at any offset, because no coordinate is ever used other than in a difference that is taken first:
+the difference of two float64 is correctly rounded, and exact when they are near each other.  The terms of a sum
+are added without rounding (``math.fsum``).
+
+n rows, k components, i j features.  Responsibilities are probabilities: they do not contain the weights of the rows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+FAMILIES = ("EII", "VII", "EEI", "VVI", "EEE", "VVV")
+
+
+def _cholesky(matrix):
+    """Lower triangular L with L L' the matrix, row by row."""
+    d = len(matrix)
+    lower = [[0.0] * d for _ in range(d)]
+    for i in range(d):
+        for j in range(i + 1):
+            rest = math.fsum([matrix[i][j], *(-lower[i][m] * lower[j][m] for m in range(j))])
+            lower[i][j] = math.sqrt(rest) if i == j else rest / lower[j][j]
+    return lower
+
+
+def _squared_distance(lower, difference):
+    """difference' (L L')^-1 difference, by forward substitution."""
+    z = []
+    for i, row in enumerate(lower):
+        z.append(math.fsum([difference[i], *(-row[m] * z[m] for m in range(i))]) / row[i])
+    return math.fsum(one * one for one in z)
+
+
+def e_step(X, weights, means, covariances, sample_weight=None):
+    """Responsibilities (n, K) and the total log-likelihood, sum of w_n log p(x_n), of a mixture (Bishop 9.23, 9.14)."""
+    X, means = np.asarray(X).tolist(), np.asarray(means).tolist()
+    covariances = np.asarray(covariances).tolist()
+    n, d, components = len(X), len(X[0]), range(len(means))
+    row_weight = [1.0] * n if sample_weight is None else np.asarray(sample_weight).tolist()
+
+    lowers = [_cholesky(covariances[k]) for k in components]
+    constants = []
+    for k in components:
+        half_log_det = math.fsum(math.log(lowers[k][i][i]) for i in range(d))
+        constants.append(math.log(weights[k]) - 0.5 * d * math.log(2 * math.pi) - half_log_det)
+
+    responsibilities, log_densities = [], []
+    for x in X:
+        log_joint = []
+        for k in components:
+            difference = [x[i] - means[k][i] for i in range(d)]
+            log_joint.append(constants[k] - 0.5 * _squared_distance(lowers[k], difference))
+        top = max(log_joint)
+        log_density = top + math.log(math.fsum(math.exp(one - top) for one in log_joint))
+        responsibilities.append([math.exp(one - log_density) for one in log_joint])
+        log_densities.append(log_density)
+    loglik = math.fsum(w * one for w, one in zip(row_weight, log_densities, strict=True))
+    return np.array(responsibilities), loglik
+
+
+def m_step(X, responsibilities, family, mixing="free", sample_weight=None):
+    """Weights (K,), means (K, d) and covariances (K, d, d) that maximise the expected log-likelihood."""
+    X, responsibilities = np.asarray(X).tolist(), np.asarray(responsibilities).tolist()
+    n, d, K = len(X), len(X[0]), len(responsibilities[0])
+    row_weight = [1.0] * n if sample_weight is None else np.asarray(sample_weight).tolist()
+    mass_of = [[row_weight[r] * responsibilities[r][k] for k in range(K)] for r in range(n)]
+
+    # Everything is about the first row, from which the differences are taken before anything is multiplied.
+    first = X[0]
+    away = [[x[i] - first[i] for i in range(d)] for x in X]
+    mass, shifts, scatters = [], [], []
+    for k in range(K):
+        mass.append(math.fsum(mass_of[r][k] for r in range(n)))
+        shift = [math.fsum(mass_of[r][k] * away[r][i] for r in range(n)) / mass[k] for i in range(d)]
+        scatter = [[0.0] * d for _ in range(d)]
+        for i in range(d):
+            for j in range(d):
+                scatter[i][j] = math.fsum(
+                    mass_of[r][k] * (away[r][i] - shift[i]) * (away[r][j] - shift[j]) for r in range(n)
+                )
+        shifts.append(shift)
+        scatters.append(scatter)
+
+    total = math.fsum(row_weight)
+    weights = [1 / K if mixing == "equal" else mass[k] / total for k in range(K)]
+    means = [[first[i] + shifts[k][i] for i in range(d)] for k in range(K)]
+    return np.array(weights), np.array(means), np.array(_covariances(family, scatters, mass, d))
+
+
+def _covariances(family, scatters, mass, d):
+    """The M-step of the covariances, W_k the scatter of component k and n_k its mass (Celeux & Govaert 1995)."""
+    K, total = len(mass), math.fsum(mass)
+    features, components = range(d), range(K)
+    traces = [math.fsum(scatters[k][i][i] for i in features) for k in components]
+    pooled = [[math.fsum(scatters[k][i][j] for k in components) for j in features] for i in features]
+
+    def entry(k, i, j):
+        match family:
+            case "EII":  # tr(W) / (n d) I
+                return math.fsum(traces) / (total * d) if i == j else 0.0
+            case "VII":  # tr(W_k) / (n_k d) I
+                return traces[k] / (mass[k] * d) if i == j else 0.0
+            case "EEI":  # diag(W) / n
+                return pooled[i][i] / total if i == j else 0.0
+            case "VVI":  # diag(W_k) / n_k
+                return scatters[k][i][i] / mass[k] if i == j else 0.0
+            case "EEE":  # W / n
+                return pooled[i][j] / total
+            case "VVV":  # W_k / n_k
+                return scatters[k][i][j] / mass[k]
+        raise ValueError(f"expected one of {FAMILIES}, got {family!r}")
+
+    return [[[entry(k, i, j) for j in features] for i in features] for k in components]
+
+
+def step(X, weights, means, covariances, family, mixing="free", sample_weight=None):
+    """One pass: the parameters after one update, and the log-likelihood of those before it."""
+    responsibilities, loglik = e_step(X, weights, means, covariances, sample_weight)
+    return (*m_step(X, responsibilities, family, mixing, sample_weight), loglik)
+
+
+# The same in arrays of long doubles, for more rows than loops can go through; held against the loops by a test.
+
+
+def fast_step(X, weights, means, covariances, family, mixing="free", sample_weight=None):
+    """What :func:`step` gives, vectorised over the rows."""
+    real = np.longdouble
+    X, means = np.asarray(X, dtype=real), np.asarray(means, dtype=real)
+    (n, d), K = X.shape, len(means)
+    row_weight = np.ones(n, real) if sample_weight is None else np.asarray(sample_weight, dtype=real)
+
+    log_joint = np.empty((n, K), real)
+    for k in range(K):
+        lower = np.array(_cholesky(np.asarray(covariances)[k].tolist()), dtype=real)
+        z = np.empty((n, d), real)
+        for i in range(d):
+            z[:, i] = (X[:, i] - means[k, i] - z[:, :i] @ lower[i, :i]) / lower[i, i]
+        log_joint[:, k] = np.log(real(weights[k])) - 0.5 * (z * z).sum(axis=1)
+        log_joint[:, k] -= np.log(np.diagonal(lower)).sum() + 0.5 * d * np.log(2 * real(np.pi))
+    top = log_joint.max(axis=1)
+    log_density = top + np.log(np.exp(log_joint - top[:, None]).sum(axis=1))
+    mass_of = np.exp(log_joint - log_density[:, None]) * row_weight[:, None]
+
+    away = X - X[0]
+    mass = mass_of.sum(axis=0)
+    shifts = (mass_of.T @ away) / mass[:, None]
+    scatters = np.empty((K, d, d), real)
+    for k in range(K):
+        y = away - shifts[k]
+        scatters[k] = (mass_of[:, k, None] * y).T @ y
+    found = np.full(K, 1 / K) if mixing == "equal" else mass / row_weight.sum()
+    covariances = _covariances(family, scatters.astype(float).tolist(), mass.astype(float).tolist(), d)
+    return found.astype(float), (X[0] + shifts).astype(float), np.array(covariances), float(row_weight @ log_density)

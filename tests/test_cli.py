@@ -1,0 +1,548 @@
+"""The command: what it prints, what it writes, and how it says no."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixtura
+from mixtura import GaussianMixture, Mixture, io
+from mixtura.cli import main
+from mixtura.tables import Table, read_table
+
+Run = Callable[..., tuple[int, str, str]]
+FAITHFUL = str(files("mixtura") / "data" / "faithful.csv")
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Status, standard output and standard error of a command."""
+
+    def run_it(*arguments: object) -> tuple[int, str, str]:
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as left:
+            status = int(left.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run_it
+
+
+@pytest.fixture
+def says_no(run: Run) -> Callable[..., str]:
+    """The one sentence on standard error of a command that ends with status 1."""
+
+    def run_it(*arguments: object) -> str:
+        status, out, err = run(*arguments)
+        assert (status, out) == (1, "")
+        assert err.startswith("mixtura: ")
+        assert err.count("\n") == 1
+        return err
+
+    return run_it
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model of two named features."""
+    gm = GaussianMixture(2, random_state=0).fit(pd.read_csv(FAITHFUL))
+    return gm.save(tmp_path / "model.json")
+
+
+# demo --------------------------------------------------------------------------------------------
+
+
+def test_demo(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "for it"
+    status, out, err = run("demo", "--out", folder)
+    assert (status, err) == (0, "")
+    assert sorted(os.listdir(folder)) == ["faithful.json", "faithful.png"]
+    for name in os.listdir(folder):
+        assert str(folder / name) in out
+    assert (folder / "faithful.png").read_bytes().startswith(b"\x89PNG")
+    # The maximum that mclust 6.0.0 finds for this model.
+    assert GaussianMixture.load(folder / "faithful.json").loglik_ == pytest.approx(-1130.2639601859, abs=2e-3)
+    assert re.search(r"short +36% .* 2\.0 minutes, .* 54 ", out)
+    assert re.search(r"long +64% .* 4\.3 minutes, .* 80 ", out)
+
+
+def test_demo_in_a_place_that_is_taken(says_no: Callable[..., str], tmp_path: Path) -> None:
+    taken = io.write_whole(tmp_path / "taken", "")
+    assert str(taken) in says_no("demo", "--out", taken)
+    (tmp_path / "out" / "faithful.json").mkdir(parents=True)
+    assert "is a folder" in says_no("demo", "--out", tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["faithful.json"]
+
+
+# fit ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical", "EII", "VVV"])
+def test_fit_is_the_fit_of_the_estimator(run: Run, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "m.json"
+    status, printed, err = run("fit", FAITHFUL, "-k", 3, "--type", kind, "--seed", 5, "--out", out, "--json")
+    assert (status, err) == (0, "")
+    rows = read_table(FAITHFUL).x
+    gm = GaussianMixture(3, covariance_type=kind, random_state=5).fit(rows)
+
+    facts = json.loads(printed)
+    assert (facts["data"], facts["model"], facts["plot"]) == (FAITHFUL, str(out), None)
+    assert (facts["n_components"], facts["n_features"]) == (3, 2)
+    assert (facts["covariance_type"], facts["feature_names"]) == (kind, ["eruptions", "waiting"])
+    fit = facts["fit"]
+    assert (fit["loglik"], fit["df"], fit["n_rows"]) == (gm.loglik_, gm.df_, 272)
+    assert (fit["converged"], fit["n_iter"]) == (gm.converged_, gm.n_iter_)
+    assert fit["bic"] == pytest.approx(gm.bic(rows), rel=1e-12)
+    assert fit["aic"] == pytest.approx(gm.aic(rows), rel=1e-12)
+    for component, k in zip(facts["components"], range(3), strict=True):
+        covariance = gm.mixture_.covariances[k]
+        assert component["weight"] == gm.weights_[k]
+        assert component["mean"] == gm.means_[k].tolist()
+        assert component["covariance"] == covariance.tolist()
+        np.testing.assert_allclose(component["sd"], np.sqrt(np.diag(covariance)))
+
+    loaded = GaussianMixture.load(out)
+    assert loaded.covariance_type == kind
+    assert loaded.feature_names_in_.tolist() == ["eruptions", "waiting"]
+    np.testing.assert_array_equal(loaded.mixture_.responsibilities(rows), gm.predict_proba(rows))
+
+
+def test_the_summary_says_what_there_is_to_know(run: Run, tmp_path: Path) -> None:
+    out, picture = tmp_path / "m.json", tmp_path / "p.svg"
+    status, printed, _ = run("fit", FAITHFUL, "-k", 2, "--out", out, "--plot", picture)
+    assert status == 0
+    gm = GaussianMixture.load(out)
+    for words in (
+        "Gaussian mixture of 2 components, covariance type full",
+        f"{FAITHFUL}: 272 rows, 2 features",
+        f"converged after {gm.n_iter_} passes",
+        f"{gm.loglik_:.4f} with 11 free parameters",
+        "BIC",
+        "AIC",
+        "eruptions",
+        "waiting",
+        "correlation",
+        f"model written to {out}",
+        f"picture written to {picture}",
+    ):
+        assert words in printed
+    for k in range(2):
+        (row,) = re.findall(rf"^ +{k} +(.*)$", printed, flags=re.MULTILINE)
+        weight, mean, sd, other_mean, other_sd, correlation = (float(word) for word in row.split())
+        covariance = gm.covariances_[k]
+        assert weight == pytest.approx(gm.weights_[k], abs=1e-4)
+        assert [mean, other_mean] == pytest.approx(gm.means_[k].tolist(), rel=1e-2)
+        assert [sd, other_sd] == pytest.approx(np.sqrt(np.diag(covariance)).tolist(), rel=1e-2)
+        expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+        assert correlation == pytest.approx(expected, abs=1e-3)
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_columns_and_one_component(run: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "p.png"
+    status, out, _ = run("fit", FAITHFUL, "-k", 1, "--columns", "waiting", "--plot", picture)
+    assert status == 0
+    assert "1 component," in out
+    assert "1 feature\n" in out
+    assert "correlation" not in out
+    assert picture.exists()
+    facts = json.loads(run("fit", FAITHFUL, "-k", 1, "--columns", "waiting, eruptions", "--json")[1])
+    frame = pd.read_csv(FAITHFUL)[["waiting", "eruptions"]]
+    np.testing.assert_allclose(facts["components"][0]["mean"], frame.mean())
+
+
+def test_names_with_commas_are_quoted(run: Run, tmp_path: Path) -> None:
+    pd.DataFrame({"a, b": [1.0, 2.0, 4.0], "c": [1.0, 0.0, 3.0]}).to_csv(tmp_path / "t.csv")
+    status, out, _ = run("fit", tmp_path / "t.csv", "-k", 1, "--columns", 'c,"a, b"', "--type", "diag", "--json")
+    assert status == 0
+    assert json.loads(out)["feature_names"] == ["c", "a, b"]
+
+
+def test_weights_count_like_repeated_rows(run: Run, tmp_path: Path) -> None:
+    frame = pd.read_csv(FAITHFUL)
+    frame["w"] = np.random.default_rng(0).integers(0, 4, len(frame))
+    frame.to_csv(tmp_path / "weighted.csv", index=False)
+    repeated = frame.loc[frame.index.repeat(frame["w"])].drop(columns="w")
+    repeated.to_csv(tmp_path / "repeated.csv", index=False)
+    _, weighted, _ = run("fit", tmp_path / "weighted.csv", "-k", 1, "--weight", "w", "--json")
+    _, plain, _ = run("fit", tmp_path / "repeated.csv", "-k", 1, "--json")
+    first, second = json.loads(weighted), json.loads(plain)
+    assert first["feature_names"] == second["feature_names"]
+    assert first["fit"]["n_rows"] == len(frame)
+    assert first["fit"]["total_weight"] == len(repeated)
+    for key in ("loglik", "bic", "aic"):
+        assert first["fit"][key] == pytest.approx(second["fit"][key], rel=1e-9)
+    _, said, _ = run("fit", tmp_path / "weighted.csv", "-k", 1, "--weight", "w")
+    assert f"{len(frame)} rows of total weight {len(repeated)}, 2 features" in said
+
+
+def test_wide_tables_are_cut_into_several(run: Run, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(50, 30))
+    np.save(tmp_path / "t.npy", X)
+    _, out, _ = run("fit", tmp_path / "t.npy", "-k", 2, "--type", "EII")
+    assert max(len(line) for line in out.splitlines()[2:]) <= 100
+    assert re.findall(r"\bx\d+\b", out) == [f"x{j}" for j in range(30)]
+
+
+def test_digits_follow_the_scale_of_the_data(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    columns = {"time": 1.7e9 + rng.normal(size=50), "tiny": 1e-12 * rng.normal(size=50)}
+    pd.DataFrame(columns).to_csv(tmp_path / "t.csv", index=False)
+    _, out, _ = run("fit", tmp_path / "t.csv", "-k", 1)
+    row = out.splitlines()[-1].split()
+    assert float(row[2]) == pytest.approx(columns["time"].mean(), abs=0.01)
+    assert float(row[3]) == pytest.approx(columns["time"].std(), rel=0.01)
+    assert float(row[5]) == pytest.approx(columns["tiny"].std(), rel=0.01)
+
+
+# predict, sample, show ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_predictions_are_the_estimators(run: Run, model: Path, tmp_path: Path, ending: str) -> None:
+    frame = pd.read_csv(FAITHFUL)
+    # Other columns, in another order: the model asks for its own by name.
+    frame.assign(more=1.0)[["more", "waiting", "eruptions"]].to_csv(tmp_path / "d.csv", index=False)
+    out = tmp_path / f"o.{ending}"
+    status, said, err = run("predict", model, tmp_path / "d.csv", "-o", out, "--proba", "--density")
+    assert (status, err) == (0, "")
+    assert said == f"272 rows written to {out}: label, p0, p1, log_density\n"
+    gm = GaussianMixture.load(model)
+    table = read_table(out)
+    assert table.names == ("label", "p0", "p1", "log_density")
+    np.testing.assert_array_equal(table.x[:, 0], gm.predict(frame))
+    # A frame keeps its columns together, a table its rows: rounding may differ.
+    np.testing.assert_allclose(table.x[:, 1:3], gm.predict_proba(frame), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(table.x[:, 3], gm.score_samples(frame), rtol=1e-12)
+    rows = read_table(FAITHFUL).x
+    np.testing.assert_array_equal(table.x[:, 1:3], gm.mixture_.responsibilities(rows))
+    np.testing.assert_array_equal(table.x[:, 3], gm.mixture_.logpdf(rows))
+
+
+def test_predictions_go_to_the_output_as_csv(run: Run, model: Path) -> None:
+    status, out, err = run("predict", model, FAITHFUL)
+    assert (status, err) == (0, "")
+    head, *rows = out.splitlines()
+    assert head == "label"
+    labels = GaussianMixture.load(model).predict(pd.read_csv(FAITHFUL))
+    assert [int(row) for row in rows] == labels.tolist()
+
+
+def test_a_model_without_names_takes_columns_in_order(run: Run, tmp_path: Path) -> None:
+    mixture = Mixture([0.5, 0.5], [[2.0, 50.0], [4.0, 80.0]], [[1.0, 25.0], [1.0, 25.0]])
+    path = mixture.save(tmp_path / "m.json")
+    frame = pd.read_csv(FAITHFUL)
+    expected = mixture.predict(frame.to_numpy())
+    assert [int(row) for row in run("predict", path, FAITHFUL)[1].split()[1:]] == list(expected)
+    turned = tmp_path / "turned.csv"
+    frame[["waiting", "eruptions"]].to_csv(turned, index=False)
+    _, out, _ = run("predict", path, turned, "--columns", "eruptions,waiting")
+    assert [int(row) for row in out.split()[1:]] == list(expected)
+
+
+def test_samples_are_the_mixtures(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.csv"
+    status, said, err = run("sample", model, "-n", 1000, "-o", out, "--seed", 3)
+    assert (status, err) == (0, "")
+    assert said == f"1000 rows written to {out}: eruptions, waiting\n"
+    expected, _ = Mixture.load(model).sample(1000, np.random.default_rng(3))
+    table = read_table(out)
+    assert table.names == ("eruptions", "waiting")
+    np.testing.assert_array_equal(table.x, expected)
+
+    run("sample", model, "-n", 1000, "-o", tmp_path / "again.csv", "--seed", 3)
+    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
+    assert run("sample", model, "-n", 0) == (0, "eruptions,waiting\n", "")
+
+
+def test_show_says_what_fit_said(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "m.json"
+    _, fitted, _ = run("fit", FAITHFUL, "-k", 2, "--out", out, "--json")
+    _, shown, _ = run("show", out, "--json")
+    first, second = json.loads(fitted), json.loads(shown)
+    for key in ("data", "plot"):
+        del first[key]
+    assert first == second
+
+    text = run("show", out)[1]
+    assert "2 components, covariance type full" in text
+    assert "272 rows, 2 features" in text
+
+
+def test_a_fit_that_did_not_converge_says_so(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    short = partial(GaussianMixture, max_iter=2)
+    monkeypatch.setattr("mixtura.cli.GaussianMixture", short)
+    status, out, err = run("fit", FAITHFUL, "-k", 5, "--out", tmp_path / "m.json")
+    assert status == 0
+    assert "not converged (max_iter) after 2 passes" in out
+    assert err.startswith("mixtura: warning: the fit had not converged after 2 passes")
+    assert err.count("\n") == 1
+    assert "not converged (max_iter) after 2 passes" in run("show", tmp_path / "m.json")[1]
+
+
+def test_show_counts_weights_for_rows(run: Run, model: Path) -> None:
+    document = io.read_model(model)
+    fit = document["fit"] | {"total_weight": 100.0}
+    io.write_model(model, document | {"fit": fit})
+    shown = json.loads(run("show", model, "--json")[1])["fit"]
+    assert shown["bic"] == pytest.approx(fit["df"] * np.log(100) - 2 * fit["loglik"], rel=1e-12)
+    assert "272 rows of total weight 100" in run("show", model)[1]
+
+
+def test_show_of_a_model_that_was_not_fitted(run: Run, tmp_path: Path) -> None:
+    path = Mixture([1.0], [[1.0, 2.0]], [1.0]).save(tmp_path / "m.json")
+    status, out, _ = run("show", path)
+    assert status == 0
+    assert "how it was fitted is not known" in out
+    assert json.loads(run("show", path, "--json")[1])["fit"] is None
+
+
+# saying no ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        ("a,b\n", [], "no numeric columns"),
+        ("a\nx\n", [], "no numeric columns"),
+        ("a,b\n1\n", [], "line 2 has 1 values"),
+        ("a,b\n1,2\n", ["--columns", "c"], "no column 'c': it has a, b"),
+        ("a,b\n1,2\n", ["--columns", "a,a"], "'a' is named twice"),
+        ("a,b\n1,x\n", ["--columns", "b"], "holds string"),
+        ("a,b\n1,2\n", ["--weight", "c"], "no column 'c'"),
+        ("a,b\n1,2\n3,\n", [], "row 1, column 1 ('b') is NaN"),
+        ("a,b\n1,2\ninf,3\n", [], "row 1, column 0 ('a') is inf"),
+        ("a,w\n1,1\n2,-1\n", ["--weight", "w"], "must not be negative"),
+        ("a,w\n1,1\n2,\n", ["--weight", "w"], "must be finite"),
+        ("a,b\n1,2\n3,4\n", ["--type", "round"], "full, tied, diag, spherical"),
+        ("a,b\n1,2\n", ["--out", "nowhere/m.json"], "the folder nowhere does not exist"),
+        ("a,b\n1,2\n", ["--out", "."], "is a folder"),
+        ("a,b\n1,2\n", ["--plot", "nowhere/p.png"], "the folder nowhere does not exist"),
+        ("a,b\n1,2\n", ["--plot", "p.txt"], "its name must end in"),
+    ],
+)
+def test_fits_that_cannot_be(
+    says_no: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    io.write_whole("t.csv", content)
+    assert words in says_no("fit", "t.csv", "-k", 1, *arguments)
+    assert os.listdir() == ["t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "absent.csv", "-k", "1"], "no such file"),
+        (["fit", ".", "-k", "1"], "is a folder"),
+        (["predict", "absent.json", "t.csv"], "no such file"),
+        (["predict", "model.json", "absent.csv"], "no such file"),
+        (["predict", "t.csv", "t.csv"], "is not a model file"),
+        (["predict", "model.json", "t.csv"], "has no column 'waiting': it has eruptions, x, y"),
+        (["predict", "model.json", "t.csv", "--columns", "eruptions"], "has 2 features, but 1 "),
+        (["predict", "unnamed.json", "t.csv"], "choose as many with --columns"),
+        (["predict", "model.json", "t.csv", "-o", "nowhere/o.csv"], "does not exist"),
+        (["predict", "model.json", "t.csv", "-o", "o.txt"], "must end in one of .csv, .tsv"),
+        (["sample", "model.json", "-n", "5", "-o", "nowhere/o.csv"], "does not exist"),
+        (["sample", "absent.json", "-n", "5"], "no such file"),
+        (["show", "absent.json"], "no such file"),
+        (["show", "t.csv"], "is not a model file"),
+        (["show", "indefinite.json"], "positive"),
+    ],
+)
+def test_files_that_cannot_be_used(
+    says_no: Callable[..., str],
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(model.parent)
+    io.write_whole("t.csv", "eruptions,x,y\n1,2,3\n")
+    Mixture([1.0], [[1.0, 2.0]], [1.0]).save("unnamed.json")
+    document = io.read_model("unnamed.json")
+    io.write_model("indefinite.json", {**document, "covariances": [[1.0, -1.0]]})
+    before = sorted(os.listdir())
+    assert words in says_no(*arguments)
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["fit"],
+        ["fit", "t.csv"],
+        ["fit", "t.csv", "-k", "0"],
+        ["fit", "t.csv", "-k", "2.5"],
+        ["fit", "t.csv", "-k", "two"],
+        ["fit", "t.csv", "-k", "2", "--seed", "-1"],
+        ["fit", "t.csv", "-k", "2", "--colums", "a"],
+        ["fit", "t.csv", "-k", "2", "--js"],
+        ["predict", "m.json"],
+        ["sample", "m.json"],
+        ["sample", "m.json", "-n", "-1"],
+        ["show"],
+    ],
+)
+def test_commands_that_make_no_sense(run: Run, arguments: list[str]) -> None:
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("mixtura")
+    assert err.count("\n") == 1
+    assert "--help" in err
+
+
+@pytest.mark.parametrize("command", ["", "demo", "fit", "predict", "sample", "show"])
+def test_help(run: Run, command: str) -> None:
+    status, out, err = run(*command.split(), "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: mixtura {command}".rstrip())
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"mixtura {mixtura.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "arguments"),
+    [
+        ("pyarrow", "cli", ["fit", FAITHFUL, "-k", "1"]),
+        ("matplotlib.backend_bases", "plot", ["fit", FAITHFUL, "-k", "1", "--plot", "p.png"]),
+        ("matplotlib.backend_bases", "plot", ["demo"]),
+    ],
+)
+def test_without_an_extra_it_is_named(
+    says_no: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+    extra: str,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert f'pip install "mixtura[{extra}]"' in says_no(*arguments)
+
+
+def test_warnings_are_a_line(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def warning(*arguments: Any, **named: Any) -> Table:
+        warnings.warn("a component\nis empty", UserWarning, stacklevel=1)
+        warnings.warn("an argument has a new name", DeprecationWarning, stacklevel=1)
+        return read_table(*arguments, **named)
+
+    monkeypatch.setattr("mixtura.cli.read_table", warning)
+    status, _, err = run("fit", FAITHFUL, "-k", 1)
+    assert (status, err) == (0, "mixtura: warning: a component is empty\n")
+
+
+def test_a_picture_that_fails_leaves_nothing(
+    says_no: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    said = says_no("fit", FAITHFUL, "-k", 1, "--plot", tmp_path / "p.png")
+    assert f"cannot write {tmp_path / 'p.png'}: no space left on device" in said
+    assert os.listdir(tmp_path) == []
+
+
+# as a process ------------------------------------------------------------------------------------
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "mixtura", *(str(argument) for argument in arguments)]
+
+
+def test_as_a_process(model: Path) -> None:
+    done = subprocess.run(command("show", model, "--json"), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["n_components"] == 2
+    done = subprocess.run(command("show", "absent.json"), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "mixtura: cannot read absent.json: no such file; check the name\n"
+
+
+@posix
+def test_a_reader_that_leaves_is_no_error(model: Path) -> None:
+    with subprocess.Popen(
+        command("sample", model, "-n", 200_000), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"eruptions,waiting\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")
+def test_an_output_that_is_full(model: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command("show", model), stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "mixtura: cannot write to standard output: No space left on device\n"
+
+
+@posix
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_half_way_leaves_nothing(model: Path, number: signal.Signals, status: int) -> None:
+    # A process that is started in the background ignores SIGINT, and so would what it starts.
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from mixtura.cli import main; sys.exit(main(sys.argv[1:]))"
+    out = model.parent / "out.csv"
+    arguments = ["sample", model, "-n", "4000000", "-o", out]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        while process.poll() is None and not list(model.parent.glob(".mixtura-*.part")):
+            time.sleep(0.01)
+        process.send_signal(number)
+        said, err = process.communicate()
+    assert (process.returncode, said, err) == (status, b"", b"")
+    assert os.listdir(model.parent) == [model.name]
+
+
+@posix
+def test_progress_is_for_a_terminal_only(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(
+        command("fit", FAITHFUL, "-k", 2, "--json"),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=environment,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["n_components"] == 2
+    assert "start of 2 components" in shown or "log-likelihood" in shown
+    assert "Traceback" not in shown
