@@ -63,9 +63,10 @@ def started(parameters, **settings):
 
 
 def unfinished(estimator, X, **arguments):
-    """``estimator.fit`` of a run that is meant to stop at max_iter, without the warning that says so."""
+    """``estimator.fit`` of a run that is meant to stop at max_iter or to end degenerate, without the warning of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", ".*see diagnostics_", UserWarning)
         return estimator.fit(X, **arguments)
 
 

@@ -544,5 +544,5 @@ def test_progress_is_for_a_terminal_only(tmp_path: Path) -> None:
     os.close(ours)
     assert done.returncode == 0
     assert json.loads(done.stdout)["n_components"] == 2
-    assert "start of 2 components" in shown or "log-likelihood" in shown
+    assert "fitting 2 components" in shown or "log-likelihood" in shown
     assert "Traceback" not in shown

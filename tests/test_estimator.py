@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -109,8 +108,8 @@ def test_one_dimensional_x_is_one_feature():
 def test_other_dtypes_are_promoted(dtype):
     counts = np.random.default_rng(0).poisson(3.0, size=(300, 2)).astype(dtype)
     settings = {"covariance_type": "full", "random_state": 0}
-    gm = GaussianMixture(2, **settings).fit(counts)
-    same = GaussianMixture(2, **settings).fit(counts.astype(np.float64))
+    gm = unfinished(GaussianMixture(2, **settings), counts)
+    same = unfinished(GaussianMixture(2, **settings), counts.astype(np.float64))
     np.testing.assert_array_equal(gm.means_, same.means_)
     np.testing.assert_array_equal(gm.score_samples(counts), same.score_samples(counts.astype(float)))
 
@@ -401,14 +400,16 @@ def test_more_starts_are_never_worse(init, covariance_type):
     rows = blobs(200, 3)
     for seed in range(6):
         fits = [
-            GaussianMixture(4, covariance_type=covariance_type, init=init, n_init=n_init, random_state=seed).fit(rows)
+            unfinished(
+                GaussianMixture(4, covariance_type=covariance_type, init=init, n_init=n_init, random_state=seed), rows
+            )
             for n_init in (1, 3, 10)
         ]
         assert [len(gm.restarts_) for gm in fits] == [1, 3, 10]
-        for fewer, more in pairwise(fits):
-            assert more.loglik_ >= fewer.loglik_
-        for gm in fits:
-            assert gm.loglik_ == max(one["objective"] for one in gm.restarts_)
+        # A run that ended on a spike of the likelihood counts for less than any other.
+        ranks = [max((one["outcome"] != "collapsed", one["objective"]) for one in gm.restarts_) for gm in fits]
+        assert ranks == sorted(ranks)
+        assert [gm.loglik_ for gm in fits] == pytest.approx([objective for _, objective in ranks], abs=1e-6 * len(rows))
 
 
 def test_restarts_tell_what_became_of_them():

@@ -114,6 +114,7 @@ MODEL: dict[str, Any] = {
 FIT: dict[str, Any] = {
     "loglik": -12.5,
     "n_rows": 10,
+    "total_weight": 10.0,
     "n_iter": 3,
     "converged": True,
     "stop_reason": "converged",

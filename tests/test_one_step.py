@@ -187,3 +187,25 @@ def test_the_kernel_that_is_chosen_is_accurate_at_any_correlation(family, noise)
     tolerance = max(1e-9, 1e-15 / noise**2)
     assert_same_parameters(parameters(gm), wanted, tolerance)
     assert gm.log_likelihood_history_[0] == pytest.approx(objective, rel=tolerance, abs=0)
+
+
+@pytest.mark.parametrize("apart", [0.5, 2.0, 30.0])
+@pytest.mark.parametrize("d", [31, 40], ids="d={}".format)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_equals_the_vectorised_reference_in_many_dimensions(family, d, apart):
+    # Here the products of features no longer fit into one piece, and rows far from a component may be left out.
+    rng = np.random.default_rng([d, 1])
+    n = 900
+    X = rng.normal(size=(n, d)) * rng.uniform(0.5, 2.0, size=d)
+    X[:, : d // 2] += X[:, -1:]
+    centres = rng.normal(size=(3, d)) * apart / np.sqrt(d)
+    X += centres[rng.choice(3, size=n, p=[0.1, 0.3, 0.6])]
+    w = row_weights(True, n)
+    _, _, covariances = start(family, d)
+    begin = np.array([0.2, 0.3, 0.5]), centres + 0.1, covariances
+    *wanted, objective = reference.fast_step(X, *begin, family, "free", w)
+    gm = started(begin, covariance_type=family, max_iter=1, tol=0.0)
+    for n_jobs in (1, 2):
+        unfinished(gm.set_params(n_jobs=n_jobs), X, sample_weight=w)
+        assert_same_parameters(parameters(gm), wanted, TOLERANCE)
+        assert gm.log_likelihood_history_[0] == pytest.approx(objective, rel=TOLERANCE, abs=0)

@@ -265,7 +265,7 @@ def test_the_widest_component_takes_the_far_points(value):
 def test_a_far_point_in_x_is_no_end():
     rows = np.vstack([X, [[1e150, 0.0]]])
     for covariance_type in TYPES:
-        gm = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(rows)
+        gm = unfinished(GaussianMixture(2, covariance_type=covariance_type, random_state=0), rows)
         assert np.isfinite(gm.means_).all()
         np.testing.assert_allclose(gm.predict_proba(rows).sum(axis=1), 1, rtol=1e-12)
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import GaussianMixture, Mixture, __version__, io, validation
 from mixtura.families import ALIASES, FAMILIES
@@ -264,9 +265,10 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
     validation.finite(table.x, table.names)
-    with _progress(f"looking for a start of {gm.n_components} components") as update:
-        for index, (_, loglik) in enumerate(gm.fit_iter(table.x, sample_weight=table.weight)):
-            update(f"pass {index}: log-likelihood {loglik:.4f}")
+    rows = counted(len(table.x), "row")
+    with _progress(f"fitting {counted(gm.n_components, 'component')} to {rows}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in words that suit a command
+        gm.fit(table.x, sample_weight=table.weight)
     if not gm.converged_:
         _say(
             f"warning: the fit had not converged after {counted(gm.n_iter_, 'pass', 'passes')}: "

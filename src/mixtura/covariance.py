@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from mixtura.engine import one_blas_thread
 from mixtura.rows import Array
 
 
@@ -41,11 +43,18 @@ def _distinct(array: Array) -> Array:
     return array[:1] if is_shared(array) else array
 
 
+def _only(array: Array, components: list[int]) -> Array:
+    return broadcast(array[:1], len(components)) if is_shared(array) else read_only(array[components])
+
+
 @dataclass(frozen=True, eq=False)
 class Diagonal:
     """Variances (K, d) of components whose features are uncorrelated."""
 
     variances: Array
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a copy would otherwise forget that all components share one entry
+        return _diagonal, (_distinct(self.variances), len(self.variances))
 
     @property
     def shared(self) -> bool:
@@ -79,6 +88,10 @@ class Diagonal:
         """The same components seen in some of their features."""
         return Diagonal(broadcast(_distinct(self.variances)[:, features], len(self.variances)))
 
+    def only(self, components: list[int]) -> Diagonal:
+        """Some of the components."""
+        return Diagonal(_only(self.variances, components))
+
 
 @dataclass(frozen=True, eq=False)
 class Dense:
@@ -90,6 +103,9 @@ class Dense:
 
     matrices: Array
     accurate: Array | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _dense, (_distinct(self.matrices), len(self.matrices), self.accurate)
 
     @property
     def shared(self) -> bool:
@@ -105,6 +121,10 @@ class Dense:
         """Inverse Cholesky factors (K, d, d), lower triangular."""
         if self.accurate is not None:
             return broadcast(self.accurate, len(self.matrices))
+        with one_blas_thread():
+            return self._inverted()
+
+    def _inverted(self) -> Array:
         # The inverse of a triangular matrix by LU is exact in its zeros up to rounding: cut what rounding left.
         return broadcast(np.tril(np.linalg.inv(_distinct(self.factor))), len(self.matrices))
 
@@ -127,6 +147,21 @@ class Dense:
         """The same components seen in some of their features."""
         block = _distinct(self.matrices)[:, features][:, :, features]
         return Dense(broadcast(block, len(self.matrices)))
+
+    def only(self, components: list[int]) -> Dense:
+        """Some of the components."""
+        accurate = self.accurate
+        if accurate is not None and len(accurate) > 1:
+            accurate = accurate[components]
+        return Dense(_only(self.matrices, components), accurate)
+
+
+def _diagonal(variances: Array, n_components: int) -> Diagonal:
+    return Diagonal(broadcast(variances, n_components))
+
+
+def _dense(matrices: Array, n_components: int, accurate: Array | None) -> Dense:
+    return Dense(broadcast(matrices, n_components), accurate)
 
 
 Covariances = Diagonal | Dense

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -32,11 +32,16 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 """A gain that is smaller than this part of the objective cannot be told from rounding."""
 
 
+UNSURE = 1e-12
+"""A fall by more than this part of the objective is more than its sum is rounded by."""
+
+
 class Reason(StrEnum):
     """Why a run stopped."""
 
     CONVERGED = "converged"
     MAX_ITER = "max_iter"
+    ROUNDING = "rounding"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +90,11 @@ def iterate(problem: Problem, start: Mixture) -> Iterator[tuple[Mixture, float]]
 
 def converged(objectives: list[float], tol: float) -> bool:
     """Whether the gain over the last WINDOW passes is under ``tol`` nats, or the last one under rounding."""
+    if len(objectives) < 2:
+        return False
     latest = objectives[-1]
     rounding = ROUNDING * abs(latest)
-    if len(objectives) > 1 and abs(latest - objectives[-2]) <= rounding:
+    if abs(latest - objectives[-2]) <= rounding:
         return True
     return len(objectives) > WINDOW and latest - objectives[-1 - WINDOW] < max(tol, rounding)
 
@@ -98,29 +105,33 @@ def recent_gain(objectives: list[float]) -> float:
     return (objectives[-1] - objectives[-1 - window]) / max(window, 1)
 
 
-def passes(problem: Problem, start: Mixture, *, tol: float, max_iter: int) -> Iterator[Pass]:
-    """The passes of a run, of which the last carries the reason for stopping and the model to return."""
+def fell(objectives: list[float]) -> bool:
+    """Whether the last objective is lower than the one before it, by more than a sum of so many terms is sure of."""
+    return len(objectives) > 1 and objectives[-1] < objectives[-2] - UNSURE * abs(objectives[-2])
+
+
+def passes(problem: Problem, start: Mixture, *, tol: float, max_iter: int, member: bool = True) -> Iterator[Pass]:
+    """The passes of a run, of which the last carries the reason for stopping and the model to return.
+
+    In exact arithmetic no pass is worse than the one before.  Where it is, rounding has the say (a component lies flat,
+    columns differ in their last digits), and the run ends with the better model.  A start that is not a ``member`` of
+    the family may be better than all of the family; the first pass is then not held against it.
+    """
     objectives: list[float] = []
     began = time.perf_counter()
-    for index, (model, objective) in enumerate(iterate(problem, start)):
+    steps = iterate(problem, start)
+    model, objective = next(steps)
+    for index in range(max_iter + 1):
         objectives.append(objective)
-        reason = Reason.CONVERGED if converged(objectives, tol) else Reason.MAX_ITER if index >= max_iter else None
-        yield Pass(index, model, objective, recent_gain(objectives), time.perf_counter() - began, reason)
-        if reason is not None:
+        latest = Pass(index, model, objective, recent_gain(objectives), time.perf_counter() - began)
+        if converged(objectives if member else objectives[1:], tol):
+            yield replace(latest, reason=Reason.CONVERGED)
             return
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A whole run: its last pass, and the objectives of all."""
-
-    last: Pass
-    objectives: tuple[float, ...]
-
-
-def fit(problem: Problem, start: Mixture, *, tol: float, max_iter: int) -> Run:
-    """Iterate from ``start`` until it converges or has made ``max_iter`` updates."""
-    objectives = []
-    for latest in passes(problem, start, tol=tol, max_iter=max_iter):
-        objectives.append(latest.objective)
-    return Run(latest, tuple(objectives))
+        if index == max_iter:
+            yield replace(latest, reason=Reason.MAX_ITER)
+            return
+        model, objective = next(steps)
+        if (member or index > 0) and fell([*objectives, objective]):
+            yield replace(latest, reason=Reason.ROUNDING)
+            return
+        yield latest

@@ -12,10 +12,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -35,21 +35,33 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-_limited = threading.local()
+_lock = threading.Lock()
+_inside: list[Any] = []
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """A context in which BLAS and OpenMP stay on the calling thread; entering it again inside costs nothing."""
-    if getattr(_limited, "inside", False):
+    """A context in which BLAS products stay on the calling thread.
+
+    The setting belongs to the process: the first to come in makes it, the last to leave takes it back, whatever thread
+    they are on.  (OpenBLAS 0.3.31 heeds only the thread that made a setting first: a fit on another thread may then
+    have its products cut by BLAS.)
+    """
+    with _lock:
+        _inside.append(_inside[0] if _inside else _controller().limit(limits=1, user_api="blas"))
+    try:
         yield
-        return
-    with _controller().limit(limits=1):
-        _limited.inside = True
-        try:
-            yield
-        finally:
-            _limited.inside = False
+    finally:
+        with _lock:
+            limiter = _inside.pop()
+            if not _inside:
+                limiter.restore_original_limits()
+
+
+def one_openmp_thread() -> AbstractContextManager[Any]:
+    """A context in which OpenMP loops stay on the calling thread: their sums have no order of their own."""
+    limiter: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="openmp")
+    return limiter
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,8 @@ class Serial:
     """One block after the other on the calling thread."""
 
     def map(self, function: Callable[[T], S], blocks: Iterable[T]) -> Iterator[S]:
-        with one_blas_thread():
-            for block in blocks:
-                yield function(block)
+        for block in blocks:
+            yield function(block)
 
 
 @dataclass(frozen=True)
@@ -73,28 +84,27 @@ class Threads:
         return ThreadPoolExecutor(self.workers, thread_name_prefix="mixtura")
 
     def map(self, function: Callable[[T], S], blocks: Iterable[T]) -> Iterator[S]:
-        with one_blas_thread():
-            waiting: deque[Future[S]] = deque()
-            upcoming = iter(blocks)
-            first = next(upcoming, None)
-            second = next(upcoming, None)
-            if first is not None and second is None:  # a single block is not worth a change of thread
-                yield function(first)
-                return
-            try:
-                for block in (first, second):
-                    if block is not None:
-                        waiting.append(self._pool.submit(function, block))
-                for block in upcoming:
-                    # Two per worker: one at work and one ready; more would only hold memory.
-                    if len(waiting) >= 2 * self.workers:
-                        yield waiting.popleft().result()
+        waiting: deque[Future[S]] = deque()
+        upcoming = iter(blocks)
+        first = next(upcoming, None)
+        second = next(upcoming, None)
+        if first is not None and second is None:  # a single block is not worth a change of thread
+            yield function(first)
+            return
+        try:
+            for block in (first, second):
+                if block is not None:
                     waiting.append(self._pool.submit(function, block))
-                while waiting:
+            for block in upcoming:
+                # Two per worker: one at work and one ready; more would only hold memory.
+                if len(waiting) >= 2 * self.workers:
                     yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+                waiting.append(self._pool.submit(function, block))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 Engine = Serial | Threads
@@ -102,11 +112,12 @@ Engine = Serial | Threads
 
 def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T]) -> S:
     """Sum of ``function`` over ``blocks``, in their order."""
-    parts = engine.map(function, blocks)
-    total = next(parts)
-    for part in parts:
-        total = total + part
-    return total
+    with one_blas_thread():
+        parts = engine.map(function, blocks)
+        total = next(parts)
+        for part in parts:
+            total = total + part
+        return total
 
 
 def cores() -> int:

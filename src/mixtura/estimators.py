@@ -23,14 +23,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import mixtura
 from mixtura import em, evaluate, start, validation
 from mixtura.covariance import suited
+from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, distinct_rows, is_degenerate, sentence
 from mixtura.engine import Engine, make_engine, one_blas_thread
-from mixtura.initialize import Outcome
+from mixtura.initialize import SAME, Outcome
 from mixtura.mixture import Mixture
 from mixtura.observe import Observation
 from mixtura.progress import Printer
-from mixtura.rows import AnyArray, Array, InMemory, Rows
-from mixtura.shapes import covariances_in, inverse, shape_of
-from mixtura.statistics import given
+from mixtura.rows import AnyArray, Array, InMemory, Rows, present
+from mixtura.shapes import covariances_from_precisions, covariances_in, shape_of
+from mixtura.statistics import bulk_scale, given
 from mixtura.update import maximum_likelihood
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("auto", "serial", "threads")
 MIXING = ("free", "equal")
+ON_DEGENERATE = ("rescue", "drop", "raise")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ class _Task:
     problem: em.Problem
     scale: float
     total_weight: float
+    n_present: float
+    entropy: int | None
 
 
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -82,6 +86,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         rows.  A start outside the family is evaluated as it stands; the first update brings it into the family.
     responsibilities_init, labels_init : array-like or None
         The same as ``init`` with an array.
+    on_degenerate : {"rescue", "drop", "raise"}
+        What to do about a component that collapses, starves or empties: "rescue" tries other starts, else keeps it at
+        the floor and says so; "drop" takes it out and carries on; "raise" is a ValueError.
     engine : {"auto", "serial", "threads"}
         Where blocks of rows are worked on.
     trace : bool
@@ -111,6 +118,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Per pass: objective (total nats), seconds, accelerated; with ``trace`` the model.
     restarts_ : list of dict
         Per start: objective (total nats over the rows it was tried on), passes, outcome.
+    diagnostics_ : list of dict
+        Per component: effective_n (rows), distinct_rows (counted up to 10,000), smallest_scale (relative to the data),
+        direction (of that scale, by feature names), state ("ok", or what is wrong), done.
     df_ : int
         Number of free parameters.
     labels_ : ndarray of shape (n,)
@@ -156,6 +166,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         precisions_init: ArrayLike | None = None,
         responsibilities_init: ArrayLike | None = None,
         labels_init: ArrayLike | None = None,
+        on_degenerate: str = "rescue",
         engine: str = "auto",
         trace: bool = False,
         random_state: Any = None,
@@ -176,6 +187,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.precisions_init = precisions_init
         self.responsibilities_init = responsibilities_init
         self.labels_init = labels_init
+        self.on_degenerate = on_degenerate
         self.engine = engine
         self.trace = trace
         self.random_state = random_state
@@ -223,44 +235,80 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         >>> GaussianMixture(1).fit([[0.0], [2.0]]).means_
         array([[1.]])
         """
-        task = self._task(X, sample_weight)
         with one_blas_thread():
-            self._fit(task)
-        if not self.converged_:
-            warnings.warn(
-                f"EM made its {self.max_iter} updates and was still gaining "
-                f"{em.recent_gain(self.log_likelihood_history_):.2g} nats per pass: "
-                "raise max_iter, or raise tol if that is near enough",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            self._fit(self._task(X, sample_weight))
+        if self._remarks:
+            warnings.warn("; ".join(self._remarks.values()), self._remarks_category(), stacklevel=2)
         return self
 
     def _fit(self, task: _Task) -> None:
         """Run from every start, keep the best."""
-        report = Printer(self.verbose, task.scale)
-        restarts: list[Outcome] = []
+        restarts: dict[int, Outcome] = {}
         best = None
-        for begin in self._starts(task, restarts):
-            report.start(begin, self.covariance_type, task.problem.source.n_rows)
-            history = []
-            for latest in self._run(task, begin):
-                report.one(latest)
-                history.append(self._record(task, latest))
-            report.stop(latest, self.tol)
-            restarts.append(Outcome(latest.objective, latest.index, str(latest.reason)))
-            if best is None or latest.objective > best[0].objective:
-                best = latest, history
+        for slot, begin in self._starts(task, restarts):
+            rank, latest, history = self._ranked_run(task, slot, begin, restarts)
+            # Of runs that have come to the same place the first counts, not the one that rounding favours.
+            margin = SAME * task.n_present
+            if best is None or rank[0] > best[0][0] or (rank[0] == best[0][0] and rank[1] > best[0][1] + margin):
+                best = rank, latest, history
+            if self.n_init == "auto" and rank[0]:
+                break
         assert best is not None
-        self._keep(task, *best, restarts)
+        _, latest, history = best
+        if self.on_degenerate == "drop":
+            latest, history = self._dropped(task, latest, history)
+        self._keep(task, latest, history, restarts)
+
+    def _ranked_run(
+        self, task: _Task, slot: int, begin: Mixture, restarts: dict[int, Outcome]
+    ) -> tuple[tuple[bool, float], em.Pass, list[dict[str, Any]]]:
+        """Carry a start to its end: its rank, its last pass, and all of them as ``history_`` shows them.
+
+        A run that ends degenerate ranks below all that do not, whatever its likelihood: that is of a spike.
+        """
+        latest, history = self._one_run(task, begin)
+        restarts[slot] = self._outcome(task, latest)
+        return (restarts[slot].outcome != "collapsed", latest.objective), latest, history
+
+    def _outcome(self, task: _Task, latest: em.Pass) -> Outcome:
+        degenerate = is_degenerate(task.problem.update, latest.model, task.n_present)
+        return Outcome(latest.objective, latest.index, "collapsed" if degenerate else str(latest.reason))
+
+    def _one_run(self, task: _Task, begin: Mixture) -> tuple[em.Pass, list[dict[str, Any]]]:
+        report = Printer(self.verbose, task.scale)
+        report.start(begin, self.covariance_type, task.problem.source.n_rows)
+        history = []
+        for latest in self._run(task, begin):
+            report.one(latest)
+            history.append(self._record(task, latest))
+        report.stop(latest, self.tol)
+        return latest, history
+
+    def _dropped(
+        self, task: _Task, latest: em.Pass, history: list[dict[str, Any]]
+    ) -> tuple[em.Pass, list[dict[str, Any]]]:
+        """The run that is left when degenerate components are taken out, one round after the other."""
+        while True:
+            found = self._diagnosis(task, latest.model)
+            kept = [one.component for one in found if one.state in HARMLESS]
+            # Where nothing healthy would be left, those that have rows at all are what there is.
+            kept = kept or [one.component for one in found if one.state != "empty"]
+            if len(kept) in (0, len(found)):
+                return latest, history
+            latest, history = self._one_run(task, latest.model.only(kept))
 
     def fit_iter(
         self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
     ) -> Iterator[tuple[Mixture, float]]:
         """Fit pass by pass: an iterator of (mixture, total log-likelihood of that mixture), the first being the start.
 
-        One run, from the best start; the estimator is fitted when the iterator is exhausted.  Parameters and errors are
-        those of :meth:`fit`.
+        It is the run that :meth:`fit` would keep, unless a degenerate end made ``fit`` try other starts: with
+        n_init="auto" that from the best of the short runs, with an integer the best of so many, found beforehand.  The
+        estimator is fitted when the iterator is exhausted.  Parameters and errors are those of ``fit``.
+
+        Returns
+        -------
+        iterator of (Mixture, float)
 
         Examples
         --------
@@ -270,16 +318,34 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         >>> mixture.n_components
         1
         """
-        task = self._task(X, sample_weight)
-        restarts: list[Outcome] = []
-        begin = next(self._starts(task, restarts))
+        restarts: dict[int, Outcome] = {}
+        with one_blas_thread():
+            task = self._task(X, sample_weight)
+            starts = self._starts(task, restarts)
+            slot, begin = next(starts)
+            if self.n_init != "auto":
+                numbered = [(slot, begin), *starts]
+                ranks = [self._ranked_run(task, number, one, restarts)[0] for number, one in numbered]
+                margin = SAME * task.n_present
+                near = [one[0] == max(ranks)[0] and one[1] >= max(ranks)[1] - margin for one in ranks]
+                slot, begin = numbered[near.index(True)]
+        return self._stepping(task, slot, begin, restarts)
+
+    def _stepping(
+        self, task: _Task, slot: int, begin: Mixture, restarts: dict[int, Outcome]
+    ) -> Iterator[tuple[Mixture, float]]:
         history = []
-        for latest in self._run(task, begin):
-            history.append(self._record(task, latest))
-            if latest.reason is not None:
-                restarts.append(Outcome(latest.objective, latest.index, str(latest.reason)))
-                self._keep(task, latest, history, restarts)
+        run = self._run(task, begin)
+        while True:
+            with one_blas_thread():  # not held while the caller has the floor
+                latest = next(run)
+                history.append(self._record(task, latest))
+                if latest.reason is not None:
+                    restarts[slot] = self._outcome(task, latest)
+                    self._keep(task, latest, history, restarts)
             yield latest.model, latest.objective * task.scale
+            if latest.reason is not None:
+                return
 
     def fit_predict(
         self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
@@ -292,24 +358,26 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         validation.count(self.max_iter, "max_iter", least=0)
         validation.number(self.tol, "tol")
         validation.one_of(self.mixing, "mixing", MIXING)
+        validation.one_of(self.on_degenerate, "on_degenerate", ON_DEGENERATE)
         validation.count(int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, "verbose", least=0)
-        if self.n_init != "auto":
+        if not isinstance(self.n_init, str) or self.n_init != "auto":
             validation.count(self.n_init, 'n_init, if not "auto",')
         family = validation.family(self.covariance_type)
         x = self._rows(X, reset=True)
         weight = validation.sample_weight(sample_weight, len(x))
-        # A row of weight zero is absent: left in, it could still spoil a sum by 0 * inf.
-        present = slice(None) if weight is None or weight.all() else np.flatnonzero(weight)
-        rows = Rows(x, weight)[present]
-        scale = rows.total / len(rows)
-        source = InMemory(rows if weight is None else Rows(rows.x, weight[present] / scale))
+        there = present(weight)
+        rows = Rows(x, weight)[there]
+        unit = rows.total / len(rows)
+        source = InMemory(rows if weight is None else Rows(rows.x, weight[there] / unit))
         engine = self._engine()
         overall = given(source, None, engine, dense=not family.diagonal)
         variances = np.diagonal(overall.second[0]) if overall.second.ndim == 3 else overall.second[0]
         validation.measurable(source.rows.x, variances / overall.count, getattr(self, "feature_names_in_", None))
-        update = maximum_likelihood(family, overall, equal_mixing=self.mixing == "equal")
+        scale = bulk_scale(source, np.sqrt(variances / overall.count))
+        update = maximum_likelihood(family, overall, scale, equal_mixing=self.mixing == "equal")
         problem = em.Problem(source, update.overall.means[0], engine, update)
-        return _Task(x, present, problem, scale, rows.total)
+        entropy = start.entropy_of(self.random_state)
+        return _Task(x, there, problem, unit, rows.total, float(len(rows)), entropy)
 
     def _engine(self) -> Engine:
         validation.one_of(self.engine, "engine", ENGINES)
@@ -330,7 +398,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return x
 
     def _run(self, task: _Task, begin: Mixture) -> Iterator[em.Pass]:
-        return em.passes(task.problem, begin, tol=self.tol, max_iter=self.max_iter)
+        parameters = (self.weights_init, self.means_init, self.covariances_init, self.precisions_init)
+        member = not self.warm_start and all(value is None for value in parameters)
+        return em.passes(task.problem, begin, tol=self.tol, max_iter=self.max_iter, member=member)
 
     def _record(self, task: _Task, one: em.Pass) -> dict[str, Any]:
         """A pass as ``history_`` shows it."""
@@ -341,9 +411,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         }
         return record | {"model": one.model} if self.trace else record
 
-    def _keep(self, task: _Task, last: em.Pass, history: list[dict[str, Any]], restarts: list[Outcome]) -> None:
+    def _keep(self, task: _Task, last: em.Pass, history: list[dict[str, Any]], restarts: dict[int, Outcome]) -> None:
         """Publish a finished run."""
-        self._publish(last.model)
+        self._publish(last.model, task.entropy)
         totals = [record["objective"] for record in history]
         self.history_ = history
         self.log_likelihood_history_ = totals
@@ -352,31 +422,66 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.loglik_ = totals[-1]
         self.n_iter_ = last.index
         self.stop_reason_ = last.reason
-        self.converged_ = last.reason is em.Reason.CONVERGED
-        self.restarts_ = [asdict(one) | {"objective": one.objective * task.scale} for one in restarts]
-        self._n_rows = len(task.x)
+        self.converged_ = last.reason is not em.Reason.MAX_ITER
+        self.restarts_ = [
+            asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(restarts.items())
+        ]
+        self._n_rows, self._total_weight = len(task.x), task.total_weight
+        self.diagnostics_, self._remarks = self._diagnosed(task)
+        if self.on_degenerate == "raise" and "degenerate" in self._remarks:
+            raise ValueError(self._remarks["degenerate"])
         evaluated = self.mixture_.observation, task.x, task.problem.engine
         self.labels_ = evaluate.labels(*evaluated)
         if self.trace:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
 
-    def _publish(self, mixture: Mixture) -> None:
+    def _diagnosed(self, task: _Task) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """The diagnosis of each component, and what has to be said about the fit, by subject."""
+        x = task.problem.source.rows.x
+        found = self._diagnosis(task, self.mixture_)
+        remarks = {}
+        if any(one.state not in HARMLESS for one in found):
+            n_distinct = distinct_rows(x, np.ones(len(x), dtype=bool))
+            few = n_distinct if n_distinct < self.n_components else None
+            many = f"{self.df_} free parameters for {task.n_present:.0f} rows" if self.df_ > task.n_present else ""
+            remarks["degenerate"] = sentence(found, few, many)
+        if not self.converged_:
+            remarks["convergence"] = (
+                f"EM made its {self.max_iter} updates and was still gaining "
+                f"{em.recent_gain(self.log_likelihood_history_):.2g} nats per pass: "
+                "raise max_iter, or raise tol if that is near enough"
+            )
+        return [asdict(one) for one in found], remarks
+
+    def _diagnosis(self, task: _Task, model: Mixture) -> list[Diagnosis]:
+        x = task.problem.source.rows.x
+        labels = evaluate.labels(model.observation, x, task.problem.engine)
+        names = getattr(self, "feature_names_in_", None)
+        return diagnose(task.problem.update, model, x, labels, task.n_present, names)
+
+    def _remarks_category(self) -> type[Warning]:
+        return ConvergenceWarning if "convergence" in self._remarks else UserWarning
+
+    def _publish(self, mixture: Mixture, entropy: int | None) -> None:
         shape = shape_of(self.covariance_type)
+        layout = mixture.layout
         self.mixture_ = mixture
+        self._fitted_type = self.covariance_type  # set_params may change the parameter, not what was fitted
         self.weights_ = mixture.weights.copy()
         self.means_ = mixture.means.copy()
-        self.covariances_ = shape.covariances(mixture.layout).copy()
-        self.precisions_cholesky_ = shape.precisions_cholesky(mixture.layout).copy()
-        self.precisions_ = shape.square(self.precisions_cholesky_)
+        with one_blas_thread():
+            self.covariances_ = shape.covariances(layout).copy()
+            self.precisions_cholesky_ = shape.precisions_cholesky(layout).copy()
+            self.precisions_ = shape.square(self.precisions_cholesky_)
         self.df_ = validation.family(self.covariance_type).n_parameters(
             mixture.n_components, mixture.n_features, equal_mixing=self.mixing == "equal"
         )
-        self._sampler = np.random.default_rng(start.entropy_of(self.random_state))
+        self._sampler = np.random.default_rng(entropy)
 
     # starting ------------------------------------------------------------------------------------------------
 
-    def _starts(self, task: _Task, outcomes: list[Outcome]) -> Iterator[Mixture]:
-        """The mixtures to run from, in turn; ``outcomes`` receives the short runs that came before."""
+    def _starts(self, task: _Task, outcomes: dict[int, Outcome]) -> Iterator[tuple[int, Mixture]]:
+        """The mixtures to run from, in turn, each with its number; ``outcomes`` receives the short runs before them."""
         k = int(self.n_components)
         d = task.problem.source.n_features
         own, make = (
@@ -384,11 +489,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             start.make_start(self._init_rule(), task.problem.source, task.x, task.present),
         )
         warm = getattr(self, "mixture_", None) if self.warm_start else None
-        if warm is not None and warm.means.shape == (k, d):
+        if warm is not None and warm.means.shape == (k, d) and self._fitted_type == self.covariance_type:
             diagonal = task.problem.update.family.diagonal
-            return iter([Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=diagonal))])
+            return iter([(0, Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=diagonal)))])
         n_init = None if self.n_init == "auto" else int(self.n_init)
-        return start.starts(task.problem, k, own, make, n_init, start.entropy_of(self.random_state), outcomes)
+        return start.starts(task.problem, k, own, make, n_init, task.entropy, outcomes)
 
     def _init_rule(self) -> Any:
         """``init``, where it says how to make a start and is not one itself."""
@@ -400,19 +505,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         family = validation.family(self.covariance_type)
         layout = None
         if self.covariances_init is not None:
-            layout = covariances_in(self.covariances_init, "covariances_init", k, d, family)
+            layout = covariances_in(self.covariances_init, "covariances_init", k, d, self.covariance_type)
         if self.precisions_init is not None:
-            layout = inverse(covariances_in(self.precisions_init, "precisions_init", k, d, family))
+            layout = covariances_from_precisions(self.precisions_init, "precisions_init", k, d, self.covariance_type)
         arrays = {
             "labels_init": self.labels_init,
             "responsibilities_init": self.responsibilities_init,
             "init": None if self.init is self._init_rule() else self.init,
         }
+        weights = None
+        if self.weights_init is not None:
+            weights = validation.weights_of(self.weights_init, k, name="weights_init")
         resp = start.own_responsibilities(arrays, len(task.x), k)
         return start.OwnStart(
-            weights=None
-            if self.weights_init is None
-            else validation.weights_of(self.weights_init, k, name="weights_init"),
+            weights=weights,
             means=None if self.means_init is None else validation.means_of(self.means_init, k, d, name="means_init"),
             layout=None if layout is None else suited(layout, diagonal=family.diagonal),
             responsibilities=None if resp is None else resp[task.present],
@@ -447,9 +553,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log density of the rows of X (n, d), per unit of weight."""
-        log_density = self.score_samples(X)
-        weight = validation.sample_weight(sample_weight, len(log_density))
-        return float(np.average(log_density, weights=weight))
+        totals = self._totals(X, sample_weight)
+        return totals.loglik / totals.count
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
         """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call."""
@@ -476,7 +581,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _totals(self, X: ArrayLike, sample_weight: ArrayLike | None) -> evaluate.Totals:
         observation, x, engine = self._evaluated(X)
-        return evaluate.totals(observation, Rows(x, validation.sample_weight(sample_weight, len(x))), engine)
+        weight = validation.sample_weight(sample_weight, len(x))
+        return evaluate.totals(observation, Rows(x, weight)[present(weight)], engine)
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
         """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""
@@ -493,27 +599,31 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         from mixtura import io
 
         names = getattr(self, "feature_names_in_", None)
-        fitted = None
-        if hasattr(self, "loglik_"):
-            fitted = {
-                "loglik": self.loglik_,
-                "n_rows": self._n_rows,
-                "n_iter": self.n_iter_,
-                "converged": self.converged_,
-                "stop_reason": str(self.stop_reason_),
-                "df": self.df_,
-                "tol": float(self.tol),
-                "random_state": int(self.random_state) if isinstance(self.random_state, numbers.Integral) else None,
-                "version": mixtura.__version__,
-            }
         document = {
             **self.mixture_.to_dict(),
-            "covariance_type": self.covariance_type,
+            "covariance_type": self._fitted_type,
             "mixing": self.mixing,
             "feature_names": None if names is None else [str(name) for name in names],
-            "fit": fitted,
+            "fit": self.how_fitted(),
         }
         return io.write_model(path, document)
+
+    def how_fitted(self) -> dict[str, Any] | None:
+        """How the model was fitted, as a model file keeps it; None if it was not fitted but made of parameters."""
+        if not hasattr(self, "loglik_"):
+            return None
+        return {
+            "loglik": self.loglik_,
+            "n_rows": self._n_rows,
+            "total_weight": self._total_weight,
+            "n_iter": self.n_iter_,
+            "converged": self.converged_,
+            "stop_reason": str(self.stop_reason_),
+            "df": self.df_,
+            "tol": float(self.tol),
+            "random_state": int(self.random_state) if isinstance(self.random_state, numbers.Integral) else None,
+            "version": mixtura.__version__,
+        }
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -527,17 +637,21 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         from mixtura import io
 
         document = io.read_model(path)
-        estimator = cls.from_mixture(Mixture.from_dict(document), document["covariance_type"] or "full")
-        estimator.mixing = document.get("mixing", "free")
-        estimator._publish(estimator.mixture_)
+        with io.naming(path):
+            mixture = Mixture.from_dict(document)
+            kind = document["covariance_type"] or "full"
+            estimator = cls.from_mixture(mixture, kind, mixing=document["mixing"] or "free")
         if document["feature_names"] is not None:
             estimator.feature_names_in_ = np.array(document["feature_names"], dtype=object)
         if document["fit"] is not None:
             fitted = document["fit"]
             estimator.tol, estimator.random_state = fitted["tol"], fitted["random_state"]
             estimator.loglik_, estimator._n_rows = fitted["loglik"], fitted["n_rows"]
+            estimator._total_weight = fitted["total_weight"]
             estimator.n_iter_, estimator.converged_ = fitted["n_iter"], fitted["converged"]
-            estimator.stop_reason_ = em.Reason(fitted["stop_reason"])
+            with io.naming(path):
+                reason = validation.one_of(fitted["stop_reason"], "stop_reason", [*em.Reason])
+            estimator.stop_reason_ = em.Reason(reason)
         return estimator
 
     @classmethod
@@ -572,14 +686,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """
         w = validation.weights_of(weights)
         m = validation.means_of(means, len(w))
-        layout = covariances_in(covariances, "covariances", len(w), m.shape[1], validation.family(covariance_type))
+        validation.family(covariance_type)
+        layout = covariances_in(covariances, "covariances", len(w), m.shape[1], covariance_type)
         return cls.from_mixture(Mixture.of(w, m, layout), covariance_type)
 
     @classmethod
-    def from_mixture(cls, mixture: Mixture, covariance_type: str = "full") -> Self:
-        """An estimator around ``mixture``, usable at once."""
-        validation.family(covariance_type)
-        estimator = cls(mixture.n_components, covariance_type=covariance_type)
+    def from_mixture(cls, mixture: Mixture, covariance_type: str = "full", *, mixing: str = "free") -> Self:
+        """An estimator around ``mixture``, usable at once; ValueError if its covariances are not of the type."""
+        family = validation.family(covariance_type)
+        validation.one_of(mixing, "mixing", MIXING)
+        layout = suited(mixture.layout, diagonal=True) if family.diagonal else mixture.layout
+        if layout is not mixture.layout:
+            mixture = Mixture.of(mixture.weights, mixture.means, layout)
+        validation.of_family(layout, family, covariance_type)
+        estimator = cls(mixture.n_components, covariance_type=covariance_type, mixing=mixing)
         estimator.n_features_in_ = mixture.n_features
-        estimator._publish(mixture)
+        estimator._publish(mixture, None)
         return estimator

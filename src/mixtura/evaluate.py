@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.engine import Engine, reduce
+from mixtura.engine import Engine, one_blas_thread, reduce
 from mixtura.kernels import block_rows
 from mixtura.observe import Observation, posterior
 from mixtura.rows import AnyArray, Array, InMemory, Rows
@@ -37,8 +37,9 @@ def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, 
             yield begin, rows
             begin += len(rows)
 
-    for _ in engine.map(of_block, placed()):
-        pass
+    with one_blas_thread():
+        for _ in engine.map(of_block, placed()):
+            pass
 
 
 def log_density(observation: Observation, x: AnyArray, engine: Engine) -> Array:

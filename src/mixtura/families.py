@@ -38,6 +38,16 @@ class Family:
         return self.code[2] == "I"
 
     @property
+    def spherical(self) -> bool:
+        """Whether all features have one variance."""
+        return self.code[1] == "I"
+
+    @property
+    def pooled(self) -> bool:
+        """Whether all components share one covariance, so that none needs rows of its own to have one."""
+        return "V" not in self.code
+
+    @property
     def frame(self) -> Frame:
         """The changes of coordinates that map the family onto itself.
 
@@ -46,7 +56,7 @@ class Family:
         """
         shape, orientation = self.code[1], self.code[2]
         if orientation == "I":
-            return "rotation" if shape == "I" else "scaling"
+            return "rotation" if self.spherical else "scaling"
         return "affine" if shape == orientation else "rotation"
 
     def n_covariance_parameters(self, n_components: int, n_features: int) -> int:
@@ -61,6 +71,11 @@ class Family:
         return self.n_covariance_parameters(n_components, n_features) + n_components * n_features + weights
 
 
+def _present(mass: Array) -> Array:
+    """Mass to divide by: an empty component has no scatter, whatever divides it."""
+    return np.where(mass > 0, mass, 1.0)
+
+
 def _columns(mass: Array, scatter: Array) -> Array:
     """Mass shaped to divide the scatter."""
     return mass.reshape(-1, *[1] * (scatter.ndim - 1))
@@ -71,7 +86,7 @@ def _eii(scatter: Array, mass: Array) -> Array:
 
 
 def _vii(scatter: Array, mass: Array) -> Array:
-    return np.repeat(scatter.mean(axis=1, keepdims=True) / mass[:, None], scatter.shape[1], axis=1)
+    return np.repeat(scatter.mean(axis=1, keepdims=True) / _present(mass)[:, None], scatter.shape[1], axis=1)
 
 
 def _pooled(scatter: Array, mass: Array) -> Array:
@@ -79,7 +94,7 @@ def _pooled(scatter: Array, mass: Array) -> Array:
 
 
 def _separate(scatter: Array, mass: Array) -> Array:
-    return scatter / _columns(mass, scatter)
+    return scatter / _columns(_present(mass), scatter)
 
 
 FAMILIES: dict[str, Family] = {

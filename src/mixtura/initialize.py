@@ -24,8 +24,10 @@ import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
+from mixtura import validation
+from mixtura.degeneracy import is_degenerate
 from mixtura.em import Problem, passes
-from mixtura.engine import Serial
+from mixtura.engine import Serial, one_openmp_thread
 from mixtura.families import Frame
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, InMemory, Rows
@@ -38,9 +40,12 @@ SAMPLE_ROWS = 20_000
 SMOOTHING = 0.1
 """Mass of pooled scatter that a start adds to each component, as a fraction of an equal share of the rows."""
 
+SAME = 1e-6
+"""Difference of log-likelihood (nats per row) that tells no two runs apart."""
+
 SHORT_RUNS = 8
-SIEVE = ((3, 3), (1, 10))
-"""With n_init="auto": so many starts; at each stage those kept, the best so far, go on to so many updates."""
+SIEVE = ((8, 3), (3, 10))
+"""With n_init="auto": so many starts; at each stage so many of them, the best so far, go on to so many updates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +114,6 @@ def smoothed(statistics: Statistics, fraction: float) -> Statistics:
     )
 
 
-def one_hot(labels: np.ndarray, n_components: int) -> Array:
-    """Responsibilities (n, K) of rows that belong to one component each."""
-    resp = np.zeros((len(labels), n_components))
-    resp[np.arange(len(labels)), labels] = 1.0
-    return resp
-
-
 # starts --------------------------------------------------------------------------------------------------------
 
 Start = Callable[[Sample, int, MaximumLikelihood, np.random.Generator], Mixture]
@@ -126,7 +124,7 @@ def _seed(rng: np.random.Generator) -> int:
 
 
 def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MaximumLikelihood) -> Mixture:
-    return from_responsibilities(sample.rows, one_hot(labels, k), update)
+    return from_responsibilities(sample.rows, validation.one_hot(labels, k), update)
 
 
 def k_means_plus_plus(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
@@ -143,7 +141,7 @@ def k_means(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Ge
     """The clusters of Lloyd's algorithm from k-means++ seeds."""
     if len(sample.z) < k or sample.z.shape[1] == 0:
         return random(sample, k, update, rng)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_openmp_thread():
         # Fewer distinct rows than clusters: the mixture that comes of it is what counts.
         warnings.simplefilter("ignore", ConvergenceWarning)
         clusters = KMeans(k, n_init=1, random_state=_seed(rng)).fit(sample.z, sample_weight=sample.rows.weight)
@@ -171,7 +169,7 @@ def at_means(means: Array, update: MaximumLikelihood) -> Mixture:
     overall = update.overall.layout
     entries = overall.diagonal if update.family.diagonal else overall.dense
     return Mixture.of(
-        np.full(k, 1 / k), np.array(means), update.raised(np.broadcast_to(entries[0], (k, *entries.shape[1:])))
+        np.full(k, 1 / k), np.array(means), update.raised(np.broadcast_to(entries[0], (k, *entries.shape[1:])), means)
     )
 
 
@@ -195,23 +193,31 @@ class Outcome:
     outcome: str
 
 
-def best_of_short_runs(problem: Problem, sample: Sample, starts: list[Mixture]) -> tuple[int, Mixture, list[Outcome]]:
-    """The best of the starts after a few passes on the sample, thinning them out on the way.
+def short_runs(
+    problem: Problem, sample: Sample, starts: list[Mixture]
+) -> tuple[list[Mixture], list[int], list[Outcome]]:
+    """Carry the starts a few passes on the sample, thinning them out on the way.
 
-    Returns its index, the model it has reached, and what became of each start.
+    Returns the models they have reached, their indices from the best to the worst, and what became of each.  A start
+    that has a degenerate component ranks below one that has none: its likelihood is that of a spike.
     """
     on_sample = replace(problem, source=InMemory(sample.rows))
-    last_update = SIEVE[-1][1]
-    runs = [passes(on_sample, start, tol=0.0, max_iter=last_update) for start in starts]
+    total = sample.rows.total
+    runs = [passes(on_sample, start, tol=0.0, max_iter=SIEVE[-1][1]) for start in starts]
     reached = [next(run) for run in runs]
-    alive = list(range(len(runs)))
+
+    def rank(i: int) -> tuple[bool, float]:
+        return is_degenerate(problem.update, reached[i].model, total), -reached[i].objective
+
+    order = list(range(len(runs)))
     for keep, updates in SIEVE:
-        for i in alive:
+        for i in order[:keep]:
             while reached[i].index < updates and reached[i].reason is None:
                 reached[i] = next(runs[i])
-        alive = sorted(alive, key=lambda i: -reached[i].objective)[:keep]
-    best = alive[0]
-    outcomes = [
-        Outcome(one.objective, one.index, "carried on" if i == best else "short run") for i, one in enumerate(reached)
-    ]
-    return best, reached[best].model, outcomes
+        order = sorted(order[:keep], key=rank) + order[keep:]
+        # Of starts that have come to the same place the first counts, not the one that rounding favours.
+        spike, best = rank(order[0])
+        same = [i for i in order[:keep] if rank(i)[0] == spike and rank(i)[1] < best + SAME * total]
+        order.insert(0, order.pop(order.index(min(same))))
+    outcomes = [Outcome(one.objective, one.index, "short run") for one in reached]
+    return [one.model for one in reached], order, outcomes

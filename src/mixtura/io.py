@@ -6,7 +6,6 @@ Whatever is wrong with a file is a ValueError of one sentence that names the fil
 from __future__ import annotations
 
 import json
-import math
 import os
 import secrets
 import shutil
@@ -153,6 +152,7 @@ _NUMBER = (int, float)
 _FIT: dict[str, tuple[type, ...]] = {
     "loglik": _NUMBER,
     "n_rows": (int,),
+    "total_weight": _NUMBER,
     "n_iter": (int,),
     "converged": (bool,),
     "stop_reason": (str,),
@@ -161,7 +161,14 @@ _FIT: dict[str, tuple[type, ...]] = {
     "random_state": (int, type(None)),
     "version": (str,),
 }
-_FIT_OPTIONAL: dict[str, tuple[type, ...]] = {"total_weight": _NUMBER}
+_BOUNDS = {
+    "n_rows": (1, 2**53),
+    "total_weight": (1e-300, 1e300),
+    "n_iter": (0, 2**53),
+    "df": (0, 2**53),
+    "tol": (0, 1e300),
+    "random_state": (0, 2**64),
+}
 _REQUIRED = ("layout", "shared", "weights", "means", "covariances")
 _OPTIONAL = ("whiteners", "covariance_type", "mixing", "feature_names", "fit")
 
@@ -245,6 +252,15 @@ def read_model(path: PathLike) -> dict[str, Any]:
         raise ValueError(f"{problem}: expected JSON written by mixtura, but {said}") from None
     _check_model(document, problem)
     return {**dict.fromkeys(_OPTIONAL), **document}
+
+
+@contextmanager
+def naming(path: PathLike) -> Iterator[None]:
+    """A context whose ValueErrors name the file that their cause stands in."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path} is not a model file: {error}") from None
 
 
 def dumps(value: Any) -> str:
@@ -340,13 +356,12 @@ def _check_fit(fit: Any, problem: str) -> None:
         raise ValueError(f"{problem}: fit must be an object or null, got {fit!r}")
     if missing := [key for key in _FIT if key not in fit]:
         raise ValueError(f"{problem}: the entry {missing[0]!r} of fit is missing")
-    for key, kinds in (_FIT | _FIT_OPTIONAL).items():
-        if key not in fit:
-            continue
+    for key, kinds in _FIT.items():
         value = fit[key]
         # To Python a bool is an int, to JSON it is not.
         right = type(value) is bool if bool in kinds else type(value) in kinds
-        if not right or (isinstance(value, float) and not math.isfinite(value)):
+        low, high = _BOUNDS.get(key, (-1e300, 1e300))
+        if not right or (type(value) in _NUMBER and not low <= value <= high):
             raise ValueError(f"{problem}: the entry {key!r} of fit cannot be {value!r}")
 
 

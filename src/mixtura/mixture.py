@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixtura import evaluate, validation
 from mixtura.covariance import Covariances, Dense, Diagonal, read_only
-from mixtura.engine import make_engine
+from mixtura.engine import make_engine, one_blas_thread
 from mixtura.observe import Observation, exact
 from mixtura.rows import Array
 from mixtura.scores import Scores, scores_of
@@ -129,7 +129,8 @@ class Mixture:
     @cached_property
     def observation(self) -> Observation:
         """This mixture made ready to be evaluated, about its own mean."""
-        return exact(self.scores, self.mean)
+        with one_blas_thread():
+            return exact(self.scores, self.mean)
 
     def logpdf(self, X: ArrayLike) -> Array:
         """Log density of each row.
@@ -258,8 +259,37 @@ class Mixture:
         >>> Mixture([1.0], [[1.0, 2.0]], [[1.0, 4.0]]).marginal([1]).covariances
         array([[[4.]]])
         """
-        chosen = validation.features(features, self.n_features)
+        chosen = validation.indices(features, self.n_features, "features")
         return Mixture.of(self.weights, np.ascontiguousarray(self.means[:, chosen]), self.layout.take(chosen))
+
+    def only(self, components: Sequence[int]) -> Mixture:
+        """The mixture of some of its components, their weights brought to sum one.
+
+        Parameters
+        ----------
+        components : sequence of int
+            Distinct indices of components whose weights are not all zero.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        ValueError
+            If an index is out of range or given twice, or no weight is left.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([0.25, 0.25, 0.5], [[0.0], [1.0], [2.0]], [1.0, 1.0, 1.0]).only([0, 1]).weights
+        array([0.5, 0.5])
+        """
+        chosen = validation.indices(components, self.n_components, "components")
+        left = self.weights[chosen].sum()
+        if not left > 0:
+            raise ValueError("components must have weight, got only ones of weight zero: choose others")
+        return Mixture.of(self.weights[chosen] / left, self.means[chosen], self.layout.only(chosen))
 
     # files ---------------------------------------------------------------------------------------------------
 
@@ -297,7 +327,9 @@ class Mixture:
         """Read a mixture from a JSON file written by ``save``; ValueError if the file is not one."""
         from mixtura import io
 
-        return cls.from_dict(io.read_model(path))
+        document = io.read_model(path)
+        with io.naming(path):
+            return cls.from_dict(document)
 
     # pictures ------------------------------------------------------------------------------------------------
 

@@ -29,13 +29,12 @@ WIDE = 300.0
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """A model made ready for a pass: ``operands`` of ``kernel`` for ``scores`` less ``shift``, about ``origin``.
+    """A model made ready for a pass: ``operands`` of ``kernel`` for ``scores`` less ``shift``.
 
     ``by_row``: every row is compared with its own maximum, because the components' peaks differ too much.
     """
 
     scores: Scores
-    origin: Array
     shift: float
     by_row: bool
     kernel: Kernel
@@ -48,7 +47,7 @@ def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observati
     shift = float(live.max())
     chosen = KERNELS[kernel or choose(scores, origin)]
     operands = chosen.prepare(scores.shifted(shift), origin)
-    return Observation(scores, origin, shift, bool(shift - live.min() > WIDE), chosen, operands)
+    return Observation(scores, shift, bool(shift - live.min() > WIDE), chosen, operands)
 
 
 def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array, Any]:

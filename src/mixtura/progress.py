@@ -36,9 +36,11 @@ class Printer:
         """How a run ended."""
         if not self.every:
             return
-        why = (
-            f"converged after {last.index} passes (tol {tol:g} nats over {WINDOW} passes)"
-            if last.reason is Reason.CONVERGED
-            else f"stopped at max_iter={last.index}, still gaining {last.gain * self.scale:.2g} nats per pass"
-        )
+        why = {
+            Reason.CONVERGED: f"converged after {last.index} passes (tol {tol:g} nats over {WINDOW} passes)",
+            Reason.ROUNDING: f"ended by rounding after {last.index} passes: another would lose more than it gains",
+            Reason.MAX_ITER: f"stopped at max_iter={last.index}, "
+            f"still gaining {last.gain * self.scale:.2g} nats per pass",
+            None: "",
+        }[last.reason]
         print(f"{why}: log-likelihood {last.objective * self.scale:.4f}, {last.seconds:.2f} s")

@@ -56,13 +56,16 @@ class InMemory:
             yield self.rows[start : start + size]
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows:
-        """At most ``n`` rows without replacement, in the order of the source, in float64.
-
-        Rows of weight zero are never drawn: they count as absent, whatever else is done with the sample.
-        """
+        """At most ``n`` rows without replacement, in the order of the source, in float64."""
         rows = self.rows
-        if rows.weight is not None and not rows.weight.all():
-            rows = rows[np.flatnonzero(rows.weight)]
         if len(rows) > n:
             rows = rows[np.sort(rng.choice(len(rows), size=n, replace=False, shuffle=False))]
         return Rows(np.array(rows.x, dtype=np.float64, order="C"), rows.weight)
+
+
+def present(weight: Array | None) -> Any:
+    """Index of the rows that count.
+
+    A row of weight zero is absent: left in, it could still spoil a sum by 0 * inf.
+    """
+    return slice(None) if weight is None or weight.all() else np.flatnonzero(weight)

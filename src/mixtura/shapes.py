@@ -13,7 +13,6 @@ import numpy as np
 
 from mixtura import validation
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
-from mixtura.families import Family
 from mixtura.rows import Array
 
 
@@ -55,13 +54,15 @@ def shape_of(covariance_type: str) -> Shape:
     return SHAPES.get(covariance_type, MATRICES)
 
 
-def covariances_in(values: Any, name: str, k: int, d: int, family: Family) -> Covariances:
-    """Covariances in the shape of a fitted attribute: for dense families one (d, d) matrix is everybody's."""
-    if not family.diagonal and np.shape(values) == (d, d):
-        one = validation.covariances_of(np.asarray(values)[None], 1, d, name=name)
-        assert isinstance(one, Dense)
-        return Dense(broadcast(one.matrices, k))
-    return validation.covariances_of(values, k, d, name=name)
+def covariances_in(values: Any, name: str, k: int, d: int, covariance_type: str) -> Covariances:
+    """Covariances in the shape of the fitted attribute under ``covariance_type``."""
+    expected = {"tied": (d, d), "diag": (k, d), "spherical": (k,)}.get(covariance_type, (k, d, d))
+    array = validation.shaped(values, name, expected, f"covariance_type {covariance_type!r}")
+    if covariance_type != "tied":
+        return validation.covariances_of(array, k, d, name=name)
+    one = validation.covariances_of(array[None], 1, d, name=name)
+    assert isinstance(one, Dense)
+    return Dense(broadcast(one.matrices, k))
 
 
 def inverse(layout: Covariances) -> Covariances:
@@ -70,3 +71,12 @@ def inverse(layout: Covariances) -> Covariances:
         return Diagonal(1 / layout.variances)
     root = layout.whitener[:1] if layout.shared else layout.whitener
     return Dense(broadcast(root.transpose(0, 2, 1) @ root, len(layout.matrices)))
+
+
+def covariances_from_precisions(values: Any, name: str, k: int, d: int, covariance_type: str) -> Covariances:
+    """Covariances of precisions in the shape of the fitted attribute; ValueError if they are no float64 numbers."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        layout = inverse(covariances_in(values, name, k, d, covariance_type))
+    if not np.isfinite(layout.diagonal).all():
+        raise ValueError(f"{name} must have an inverse in float64 numbers, got too small ones: give larger precisions")
+    return validation.positive_definite(layout, f"the inverse of {name}")

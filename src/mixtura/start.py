@@ -20,6 +20,9 @@ from mixtura.rows import AnyArray, Array, InMemory
 from mixtura.statistics import given
 from mixtura.update import MaximumLikelihood
 
+RESCUES = 4
+"""Starts that are carried on in turn, with n_init="auto", until one does not end degenerate."""
+
 
 @dataclass(frozen=True, eq=False)
 class OwnStart:
@@ -29,6 +32,11 @@ class OwnStart:
     means: Array | None = None
     layout: Covariances | None = None
     responsibilities: Array | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the parameters were given."""
+        return any(part is not None for part in (self.weights, self.means, self.layout))
 
     def over(self, base: Mixture) -> Mixture:
         """``base`` with the parameters that were given in its place."""
@@ -56,29 +64,32 @@ def starts(
     make: initialize.Start,
     n_init: int | None,
     entropy: int | None,
-    outcomes: list[Outcome],
-) -> Iterator[Mixture]:
-    """The mixtures to run from, in turn.
+    outcomes: dict[int, Outcome],
+) -> Iterator[tuple[int, Mixture]]:
+    """The mixtures to run from, in turn, each with its number.
 
-    With ``n_init`` None there is one, the best of several short runs, and ``outcomes`` receives what became of them.
+    With ``n_init`` None they are the best of several short runs, the next ones meant for when the first ends badly;
+    ``outcomes`` receives what became of the short runs.
     Every start has a stream of random numbers of its own, so that more starts leave the first ones as they were.
     """
     complete = own.mixture(problem)
     if complete is not None:
-        yield complete
+        yield 0, complete
         return
     n_starts = 1 if n_components == 1 else SHORT_RUNS if n_init is None else n_init
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 1)]
     sample = initialize.draw(problem.source, n_components, problem.update.family.frame, streams[0])
     made = (own.over(make(sample, n_components, problem.update, rng)) for rng in streams[1:])
     if n_init is not None or n_starts == 1:
-        yield from made
+        yield from enumerate(made)
         return
     candidates = list(made)
-    best, reached, short = initialize.best_of_short_runs(problem, sample, candidates)
-    outcomes.extend(short)
+    reached, order, short = initialize.short_runs(problem, sample, candidates)
+    outcomes.update(enumerate(short))
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
-    yield candidates[best] if len(sample.rows) == problem.source.n_rows else reached
+    # So it does from what the user gave, which a short run would have moved.
+    whole = len(sample.rows) == problem.source.n_rows or own.partial or make not in STARTS.values()
+    yield from ((i, candidates[i] if whole else reached[i]) for i in order[:RESCUES])
 
 
 def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int) -> Array | None:

@@ -14,11 +14,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtri
 
 from mixtura.engine import Engine, reduce
 from mixtura.kernels import block_rows
 from mixtura.observe import Observation, posterior
 from mixtura.rows import Array, InMemory, Rows
+
+CANCELS = 1e-5
+"""Part of the second moments that a scatter must be to have about ten digits."""
+
+ROUNDED = 1e-14
+"""Part of a mean that summation may have rounded it by."""
+
+EMPTY = 1e-100
+"""Mass (rows) under which a component has no data left to estimate anything from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,35 +56,19 @@ class Statistics:
             self.center,
         )
 
-    def __mul__(self, factor: float) -> Statistics:
-        return Statistics(
-            self.objective * factor,
-            self.count * factor,
-            self.mass * factor,
-            self.first * factor,
-            self.second * factor,
-            self.center,
-        )
-
-    def __sub__(self, other: Statistics) -> Statistics:
-        return self + other * -1.0
-
-    def recentered(self, center: Array) -> Statistics:
-        """The same sums about another ``center`` (K, d) or (d,)."""
-        move = np.broadcast_to(center, self.center.shape) - self.center
-        first = self.first - self.mass[:, None] * move
-        if self.second.ndim == 2:
-            second = self.second - move * (2 * self.first - self.mass[:, None] * move)
-        else:
-            cross = self.first[:, :, None] * move[:, None, :]
-            square = self.mass[:, None, None] * move[:, :, None] * move[:, None, :]
-            second = self.second - cross - cross.transpose(0, 2, 1) + square
-        return replace(self, first=first, second=second, center=self.center + move)
-
     def shift(self) -> Array:
         """Mean of each component less its center, (K, d); zero where there is no mass."""
         present = self.mass[:, None] > 0
         return np.divide(self.first, self.mass[:, None], out=np.zeros_like(self.first), where=present)
+
+    def cancels(self) -> bool:
+        """Whether a component has moved by so many of its standard deviations that its scatter has few digits left."""
+        shift = self.shift()
+        square = self.mass[:, None] * shift**2
+        left = self.second if self.second.ndim == 2 else np.diagonal(self.second, axis1=1, axis2=2)
+        # Where the mean moved by a rounding of itself, as in a constant column, there is nothing to gain.
+        moved = np.abs(shift) > ROUNDED * np.abs(self.center + shift)
+        return bool((moved & (left - square < CANCELS * square)).any())
 
     def scatter(self, shift: Array) -> Array:
         """Second moments (K, d, d) or (K, d) about the means, which are at ``center + shift``."""
@@ -108,13 +102,57 @@ def block_sums(observation: Observation, rows: Rows) -> Partial:
 
 
 def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Statistics:
-    """Statistics of all rows of ``source`` under one model: a whole E-step."""
+    """Statistics of all rows of ``source`` under one model: a whole E-step.
+
+    Where a component has moved so far that its scatter cancels, the sums are taken again about the new means.
+    """
     n_components, n_features = observation.scores.center.shape
     dense = observation.scores.whitener.ndim == 3
     blocks = source.blocks(block_rows(n_components, n_features, dense=dense))
     total = reduce(engine, lambda rows: block_sums(observation, rows), blocks)
     mass, first, second, center = observation.kernel.moments(observation.operands, total.table)
-    return Statistics(total.objective, total.count, mass, first, second, center)
+    statistics = Statistics(total.objective, total.count, mass, first, second, center)
+    if not statistics.cancels():
+        return statistics
+    means = center + statistics.shift()
+
+    def about_means(rows: Rows) -> Statistics:
+        resp, density, _, _ = posterior(observation, rows.x)
+        scale = 1.0 / density if rows.weight is None else rows.weight / density
+        return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
+
+    exact = reduce(engine, about_means, source.blocks(block_rows(n_components, n_features, dense=dense)))
+    return replace(exact, objective=total.objective)
+
+
+BULK = ((0.25, 0.75), (0.1, 0.9), (0.01, 0.99))
+"""Pairs of quantiles whose distance is the spread of the bulk of the rows; wider ones where narrow ones are tied."""
+
+BULK_ROWS = 20_000
+"""Rows that are enough to find these quantiles."""
+
+
+def bulk_scale(source: InMemory, deviations: Array) -> Array:
+    """Spread (d,) of the bulk of the rows in each feature, in standard deviations of a Gaussian of that spread.
+
+    Unlike the standard deviations themselves, which it never exceeds, it does not move when a row goes astray.
+    """
+    rows = source.sample(BULK_ROWS, np.random.default_rng(0))
+    scale = np.zeros_like(deviations)
+    for low, high in BULK:
+        gaussian = float(ndtri(high) - ndtri(low))
+        spread = weighted_quantile(rows, high) - weighted_quantile(rows, low)
+        scale = np.where(scale > 0, scale, spread / gaussian)
+    return np.where(scale > 0, np.minimum(scale, deviations), deviations)
+
+
+def weighted_quantile(rows: Rows, level: float) -> Array:
+    """The smallest value (d,) of each feature that has at least ``level`` of the weight at or under it."""
+    order = np.argsort(rows.x, axis=0, kind="stable")
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    reached = np.cumsum(weight[order], axis=0)
+    index = (reached < level * reached[-1] * (1 - 1e-12)).sum(axis=0)
+    return np.asarray(np.take_along_axis(rows.x, order, axis=0)[index, np.arange(rows.x.shape[1])], dtype=np.float64)
 
 
 def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool) -> Statistics:

@@ -8,26 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mixtura import GaussianMixture, Mixture, __version__
+from mixtura import GaussianMixture, Mixture
 from mixtura.tables import Table, feature_names
 
 
 def facts_of_fit(gm: GaussianMixture, table: Table) -> dict[str, Any]:
     """What there is to say of a fit to ``table``."""
-    fit = {
-        "loglik": gm.loglik_,
-        "n_rows": len(table.x),
-        "n_iter": gm.n_iter_,
-        "converged": gm.converged_,
-        "stop_reason": str(gm.stop_reason_),
-        "df": gm.df_,
-        "tol": gm.tol,
-        "random_state": gm.random_state,
-        "version": __version__,
-    }
-    if table.weight is not None:
-        fit["total_weight"] = float(table.weight.sum())
-    return facts_of(gm.mixture_, gm.covariance_type, table.names, fit)
+    return facts_of(gm.mixture_, gm.covariance_type, table.names, gm.how_fitted())
 
 
 def facts_of(
@@ -38,7 +25,7 @@ def facts_of(
 ) -> dict[str, Any]:
     """What there is to say of a mixture; ``fit`` is the entry of this name of a model document."""
     if fit is not None:
-        loglik, df, n = fit["loglik"], fit["df"], fit.get("total_weight", fit["n_rows"])
+        loglik, df, n = fit["loglik"], fit["df"], fit["total_weight"]
         fit = fit | {"bic": df * math.log(n) - 2 * loglik, "aic": 2 * df - 2 * loglik}
     deviations = np.sqrt(np.diagonal(mixture.covariances, axis1=1, axis2=2))
     components = zip(mixture.weights, mixture.means, deviations, mixture.covariances, strict=True)
@@ -67,7 +54,7 @@ def text_of(facts: dict[str, Any], width: int) -> str:
         lines.append(f"  data            {features}; how it was fitted is not known")
     else:
         source = f"{facts['data']}: " if "data" in facts else ""
-        weight = f" of total weight {fit['total_weight']:.6g}" if "total_weight" in fit else ""
+        weight = f" of total weight {fit['total_weight']:.6g}" if fit["total_weight"] != fit["n_rows"] else ""
         ended = "converged" if fit["converged"] else f"not converged ({fit['stop_reason']})"
         lines += [
             f"  data            {source}{counted(fit['n_rows'], 'row')}{weight}, {features}",

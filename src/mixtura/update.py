@@ -2,10 +2,10 @@
 
     w_k = n_k / n            (or 1 / K)
     m_k = a_k + first_k / n_k
-    W_k = scatter about m_k  ->  family.estimate(W, n) -> S_k,  raised to S_k >= F where it fell below
+    W_k = scatter about m_k  ->  family.estimate(W, n) -> S_k,  raised to S_k >= F_k where it fell below
 
-F is far under any real cluster: in every direction 1e-6 of the data's standard deviation, or four units in the last
-place of the largest number in the column, whichever is more.  Maximising the likelihood under S_k >= F is exact: with
+F_k is far under any real cluster: in every direction 1e-6 of the scale of the bulk of the data, or what float64 can
+tell apart at the component's place, whichever is more.  Maximising the likelihood under S_k >= F_k is exact: with
 F = A A' the eigenvalues of A^-1 S_k A'^-1 below one become one (each feature by itself for diagonal families, one
 number for spherical ones).  So the likelihood stays bounded, EM stays monotone, and a component above the floor is
 not touched by it at all.
@@ -20,24 +20,23 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared
 from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.rows import Array
-from mixtura.statistics import Statistics
+from mixtura.statistics import EMPTY, Statistics
 
 FLOOR = 1e-6
 """Smallest standard deviation of a component, as a fraction of the data's."""
 
 RESOLUTION = 4 * np.finfo(np.float64).eps
-"""Smallest standard deviation of a component, as a fraction of the largest number in a column."""
+"""Smallest standard deviation of a component, as a fraction of its mean: closer numbers are the same float64."""
 
-CORRELATION = 0.1
-"""Smallest eigenvalue that the data's correlation matrix counts for in the floor: under 1e-13 times the variances
-a matrix of float64 is no longer safely positive definite."""
+DEFINITE = 8 * np.finfo(np.float64).eps
+"""Smallest eigenvalue of a component's correlation matrix, per feature."""
 
-EMPTY = 1e-100
-"""Mass (rows) under which a component has no data left to estimate anything from."""
+CORRELATION = 0.01
+"""Smallest eigenvalue that the data's correlation matrix counts for in the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +58,7 @@ class MaximumLikelihood:
         scatter = statistics.scatter(shift)
         if self.family.diagonal and scatter.ndim == 3:  # only a start can be dense where its family is not
             scatter = np.diagonal(scatter, axis1=1, axis2=2)
-        # An empty component has no scatter; a mass of one keeps the division by it quiet.
-        estimates = self.family.estimate(scatter, np.where(empty, 1.0, mass))
+        estimates = self.family.estimate(scatter, mass)
         if empty.any():
             means[empty] = self.overall.means[0] if previous is None else previous.means[empty]
             if len(estimates) == n_components:
@@ -68,31 +66,61 @@ class MaximumLikelihood:
                 before = layout.diagonal if self.family.diagonal else layout.dense
                 estimates[empty] = before[0] if previous is None else before[empty]
         weights = np.full(n_components, 1 / n_components) if self.equal_mixing else mass / mass.sum()
-        return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components)))
+        return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components), means))
+
+    def resolution(self, means: Array) -> Array:
+        """Variances (K, d) under which numbers of the size of the means cannot be told apart, in the family's frame."""
+        least = (RESOLUTION * means) ** 2
+        return (
+            np.repeat(least.max(axis=1, keepdims=True), least.shape[1], 1) if self.family.frame == "rotation" else least
+        )
+
+    def raised(self, estimates: Array, means: Array) -> Covariances:
+        """Covariances of components at ``means``, in their layout, not under the floor."""
+        shared = is_shared(estimates)
+        least = self.resolution(means)
+        if shared:  # one covariance has to be coarse enough for every mean
+            estimates, least = estimates[:1], least.max(axis=0, keepdims=True)
+        if self.family.diagonal:
+            return Diagonal(broadcast(np.maximum(estimates, self.floor + least), len(means)))
+        return self._raised_dense(estimates, least, len(means))
+
+    def _raised_dense(self, estimates: Array, least: Array, n_components: int) -> Dense:
+        layout = Dense(estimates)
+        definite = self.definite(layout)
+        try:
+            # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
+            whiteners = layout.whitener.copy()
+            bound = ((whiteners @ self.factor) ** 2).sum(axis=(1, 2)) + (whiteners**2 * least[:, None, :]).sum(
+                axis=(1, 2)
+            )
+            low = np.maximum(bound, (whiteners**2 * definite[:, None, :]).sum(axis=(1, 2))) > 1
+        except np.linalg.LinAlgError:
+            whiteners, low = np.empty_like(estimates), np.ones(len(estimates), dtype=bool)
+        matrices = estimates.copy()
+        for k in np.flatnonzero(low):
+            matrices[k], whiteners[k] = _clipped(
+                matrices[k], np.asarray(np.linalg.cholesky(self.floor + np.diag(least[k])), np.float64)
+            )
+            definite = self.definite(Dense(matrices[k : k + 1]))[0]
+            if (whiteners[k] ** 2 * definite).sum() > 1:
+                matrices[k], whiteners[k] = _clipped(matrices[k], np.diag(np.sqrt(definite)))
+        if not low.any():
+            return Dense(broadcast(estimates, n_components))
+        return Dense(broadcast(matrices, n_components), whiteners)
+
+    @staticmethod
+    def definite(layout: Dense) -> Array:
+        """Variances (K, d) under which a matrix with this diagonal is not safely positive definite in float64.
+
+        They matter where one component has to cover a row that is astray by more than 1e6; elsewhere F is far above.
+        """
+        return np.asarray(DEFINITE * layout.matrices.shape[1] * layout.diagonal)
 
     @cached_property
     def factor(self) -> Array:
         """A of F = A A'."""
         return np.asarray(np.linalg.cholesky(self.floor), np.float64)
-
-    def raised(self, estimates: Array) -> Covariances:
-        """Covariances in their layout, not under the floor."""
-        if self.family.diagonal:
-            variances = np.maximum(estimates[:1] if estimates.strides[0] == 0 else estimates, self.floor)
-            return Diagonal(broadcast(variances, len(estimates)))
-        layout = Dense(estimates)
-        matrices = (estimates[:1] if layout.shared else estimates).copy()
-        try:
-            # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
-            whiteners = layout.whitener[: len(matrices)].copy()
-            low = ((whiteners @ self.factor) ** 2).sum(axis=(1, 2)) > 1
-        except np.linalg.LinAlgError:
-            whiteners, low = np.empty_like(matrices), np.ones(len(matrices), dtype=bool)
-        if not low.any():
-            return layout
-        for k in np.flatnonzero(low):
-            matrices[k], whiteners[k] = _clipped(matrices[k], self.factor)
-        return Dense(broadcast(matrices, len(estimates)), whiteners)
 
     def penalty(self, model: Mixture) -> float:
         """What is added to the log-likelihood: nothing."""
@@ -105,6 +133,8 @@ def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:
     The whitener is made of the eigenvectors and not of the matrix: where a component lies on the floor in some
     directions only, the rounded matrix knows these directions to four digits, and EM would be seen to fall.
     """
+    unit = np.sqrt((factor**2).sum(axis=1))  # features in units of their floor: solving is only as good as its scaling
+    factor, matrix = factor / unit[:, None], matrix / np.outer(unit, unit)
     half = np.linalg.solve(factor, matrix)
     relative = np.linalg.solve(factor, half.T)
     values, vectors = np.linalg.eigh(0.5 * (relative + relative.T))
@@ -114,33 +144,34 @@ def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:
     root = np.linalg.solve(factor.T, vectors / np.sqrt(values)).T
     # Any square root whitens; others expect the lower triangular one: J R J of root J = Q R, J being the reversal.
     lower = np.asarray(np.linalg.qr(root[:, ::-1], mode="r"))[::-1, ::-1]
-    return 0.5 * (raised + raised.T), np.tril(lower * np.sign(np.diagonal(lower))[:, None])
+    lower = np.tril(lower * np.sign(np.diagonal(lower))[:, None])
+    return 0.5 * (raised + raised.T) * np.outer(unit, unit), lower / unit
 
 
-def maximum_likelihood(family: Family, total: Statistics, *, equal_mixing: bool) -> MaximumLikelihood:
-    """The M-step of ``family`` with the floor that suits the data, of which ``total`` is the sum over all rows."""
+def maximum_likelihood(family: Family, total: Statistics, scale: Array, *, equal_mixing: bool) -> MaximumLikelihood:
+    """The M-step of ``family`` with the floor that suits the data.
+
+    ``total`` is the sum over all rows; ``scale`` (d,) is how far the bulk of the rows is spread in each feature.
+    """
     shift = total.shift()
     mean = total.center + shift
     covariance = total.scatter(shift)[0] / total.mass[0]
-    floor = floor_under(covariance, np.abs(mean[0]), family)
+    floor = floor_under(covariance, scale, family)
     bare = MaximumLikelihood(family, equal_mixing, Mixture.of(np.ones(1), mean, Diagonal(np.ones_like(mean))), floor)
     return MaximumLikelihood(family, equal_mixing, bare(total, None), floor)
 
 
-def floor_under(covariance: Array, size: Array, family: Family) -> Array:
-    """F for data of this ``covariance`` (d, d) or (d,), whose columns hold numbers of the order ``size`` (d,)."""
-    variances = np.diagonal(covariance) if covariance.ndim == 2 else covariance
-    least = (RESOLUTION * (size + np.sqrt(variances))) ** 2
-    variances = np.where(variances > 0, variances, least)
-    variances = np.where(variances > 0, variances, 1.0)  # a column of zeros has no unit: take one
+def floor_under(covariance: Array, scale: Array, family: Family) -> Array:
+    """F for data of this ``covariance`` (d, d) or (d,) and ``scale`` (d,), but for what the means add to it."""
+    scale = np.where(scale > 0, scale, np.max(scale, initial=0.0) or 1.0)  # a constant column has no unit: lend it one
     if family.frame == "rotation":
-        variances = np.full_like(variances, variances.max())
-        least = np.full_like(least, least.max())
+        scale = np.full_like(scale, scale.max())
     if family.diagonal:
-        return np.asarray(FLOOR**2 * variances + least)
+        return np.asarray(FLOOR**2 * scale**2)
     if family.frame == "rotation":
-        return np.diag(FLOOR**2 * variances + least)
-    scale = np.sqrt(variances)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+        return np.diag(FLOOR**2 * scale**2)
+    spread = np.sqrt(np.diagonal(covariance))
+    spread = np.where(spread > 0, spread, 1.0)
+    values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
     correlation = (vectors * np.maximum(values, CORRELATION)) @ vectors.T
-    return np.asarray(FLOOR**2 * correlation * np.outer(scale, scale) + np.diag(least))
+    return np.asarray(FLOOR**2 * correlation * np.outer(scale, scale))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.families import ALIASES, FAMILIES, Family, family_of
@@ -21,7 +22,7 @@ SUM_TOLERANCE = 1e-6
 
 def count(value: Any, name: str, *, least: int = 1) -> int:
     """An integer of at least ``least``."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and least <= int(value) < 2**53:
         return int(value)
     raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}: give a whole number")
 
@@ -46,14 +47,12 @@ def family(covariance_type: Any) -> Family:
     return family_of(one_of(covariance_type, "covariance_type", [*ALIASES, *FAMILIES]))
 
 
-def features(chosen: Sequence[int], n_features: int) -> list[int]:
-    """Distinct indices of features."""
-    indices = [int(index) for index in chosen]
-    if indices and len(set(indices)) == len(indices) and all(0 <= index < n_features for index in indices):
-        return indices
-    raise ValueError(
-        f"features must be distinct indices from 0 to {n_features - 1}, got {list(chosen)}: choose among these"
-    )
+def indices(chosen: Sequence[int], size: int, name: str) -> list[int]:
+    """Distinct indices under ``size``."""
+    found = [int(index) for index in chosen]
+    if found and len(set(found)) == len(found) and all(0 <= index < size for index in found):
+        return found
+    raise ValueError(f"{name} must be distinct indices from 0 to {size - 1}, got {list(chosen)}: choose among these")
 
 
 def _real(values: Any, name: str) -> Array:
@@ -62,12 +61,19 @@ def _real(values: Any, name: str) -> Array:
         if np.iscomplexobj(values):
             raise TypeError
         array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be an array of numbers, got {_short(values)}: convert it first") from None
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite, got {array[where]} at index {where}: replace that entry")
     return array
+
+
+def _array(values: Any, name: str) -> AnyArray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, got rows of different lengths: give all the same length") from None
 
 
 def _short(value: Any) -> str:
@@ -92,7 +98,7 @@ def finite(x: AnyArray, names: Sequence[str] | None = None) -> None:
             what = "NaN" if np.isnan(value) else "inf" if value > 0 else "-inf"
             raise ValueError(
                 f"X must be finite, but row {start + row}, column {column}{label} is {what}: "
-                "remove the row or replace the entry (missing values, NaN, are not supported yet)"
+                "remove the row or replace the entry"
             )
 
 
@@ -103,10 +109,12 @@ SQUARABLE = 1e-300, 1e300
 def measurable(x: AnyArray, variances: Array, names: Sequence[str] | None = None) -> None:
     """Refuse columns in a unit in which squares are no float64 numbers any more."""
     for column, variance in enumerate(variances):
-        constant = variance == 0 and not np.ptp(x[:, column])
-        if not constant and not SQUARABLE[0] < variance < SQUARABLE[1]:
+        if SQUARABLE[0] < variance < SQUARABLE[1]:
+            continue
+        values = x[:, column].astype(np.float64)
+        if values.max() > values.min():
             label = f" ({names[column]!r})" if names is not None else ""
-            largest = float(np.abs(x[:, column]).max())
+            largest = float(np.abs(values).max())
             raise ValueError(
                 f"X must be in units in which squares are float64 numbers, but column {column}{label} holds numbers "
                 f"up to {largest:.3g} whose variance is not: multiply the column by a power of ten"
@@ -134,15 +142,20 @@ def real_rows(x: AnyArray) -> AnyArray:
         return x
     if x.dtype.kind == "c":
         raise ValueError("X must be real: Complex data not supported, got complex numbers: give real columns")
+    if x.dtype.kind in "mM":
+        raise ValueError(f"X must hold numbers, got dates or times ({x.dtype}): say in what unit they count")
     try:
-        return x.astype(np.float64)
+        with np.errstate(over="ignore"):
+            return x.astype(np.float64)
+    except OverflowError as error:
+        raise ValueError(f"X must hold numbers, got dtype {x.dtype} ({error}): convert it first") from None
     except (TypeError, ValueError) as error:
         # TypeError for what is no number at all, as scikit-learn has it; ValueError for text that is not one
         raise type(error)(f"X must hold numbers, got dtype {x.dtype} ({error}): convert it first") from None
 
 
 def sample_weight(weight: Any, n: int) -> Array | None:
-    """Weights (n,), not negative and not all zero; None where they are all the same."""
+    """Weights (n,), not negative and not all zero; None if there are none."""
     if weight is None:
         return None
     array = np.asarray(weight)
@@ -170,6 +183,14 @@ def sample_weight(weight: Any, n: int) -> Array | None:
 
 
 # parameters ----------------------------------------------------------------------------------------------------
+
+
+def shaped(values: Any, name: str, expected: tuple[int, ...], why: str) -> Array:
+    """A finite float64 array of the ``expected`` shape."""
+    array = _real(values, name)
+    if array.shape != expected:
+        raise ValueError(f"{name} must have shape {expected} for {why}, got {array.shape}: give it in that shape")
+    return array
 
 
 def weights_of(values: Any, n_components: int | None = None, *, name: str = "weights") -> Array:
@@ -201,7 +222,7 @@ def means_of(values: Any, n_components: int, n_features: int | None = None, *, n
 
 
 def covariances_of(values: Any, n_components: int, n_features: int, *, name: str = "covariances") -> Covariances:
-    """Covariances from (K, d, d) matrices, (K, d) variances, (K,) variances, or one (d, d) matrix for all."""
+    """Covariances from (K, d, d) matrices, (K, d) variances, or (K,) variances of spheres."""
     array = _real(values, name)
     k, d = n_components, n_features
     if array.shape == (k,):
@@ -229,8 +250,8 @@ def positive_definite(layout: Covariances, name: str = "covariances") -> Covaria
             )
         return layout
     for k, matrix in enumerate(layout.matrices[:1] if layout.shared else layout.matrices):
-        scale = np.sqrt(np.abs(np.outer(np.diagonal(matrix), np.diagonal(matrix))))
-        if (np.abs(matrix - matrix.T) > 1e-8 * scale).any():
+        scale = np.sqrt(np.abs(np.diagonal(matrix)))
+        if (np.abs(matrix - matrix.T) > 1e-8 * np.outer(scale, scale)).any():
             raise ValueError(
                 f"{name} must be symmetric, but that of component {k} is not: give (S + S') / 2 if that is meant"
             )
@@ -257,6 +278,22 @@ def mixture_parameters(
     if isinstance(one, Diagonal):
         return w, m, Diagonal(broadcast(one.variances, len(w)))
     return w, m, Dense(broadcast(one.matrices, len(w)))
+
+
+def of_family(layout: Covariances, family: Family, covariance_type: str) -> None:
+    """Refuse covariances that a family could not have estimated: not diagonal, not spherical or not shared."""
+    variances, matrices = layout.diagonal, layout.dense
+    fits = {
+        "diagonal": not family.diagonal or isinstance(layout, Diagonal),
+        "spherical": not family.spherical or np.allclose(variances, variances[:, :1], rtol=1e-9, atol=0),
+        "the same for all components": not family.pooled or np.allclose(matrices, matrices[:1], rtol=1e-9, atol=0),
+    }
+    for what, holds in fits.items():
+        if not holds:
+            raise ValueError(
+                f"covariances of type {covariance_type!r} must be {what}, got others: "
+                "choose a covariance_type that fits them"
+            )
 
 
 def with_whiteners(layout: Covariances, values: Any) -> Covariances:
@@ -300,19 +337,23 @@ def responsibilities(values: Any, n: int, n_components: int) -> Array:
 
 def labels(values: Any, n: int, n_components: int) -> Array:
     """Responsibilities (n, K) of rows that belong to the components named by integer labels (n,)."""
-    array = np.asarray(values)
-    if array.shape != (n,) or array.dtype.kind not in "biuf" or (array != np.floor(array)).any():
+    array = _array(values, "labels")
+    if array.shape != (n,) or array.dtype.kind not in "biuf" or not (array == np.floor(array)).all():
         raise ValueError(
             f"labels must be {n} integers from 0 to {n_components - 1}, got {_short(values)} of shape {array.shape}: "
             "give one label per row of X"
         )
-    whole = array.astype(np.intp)
-    outside = (whole < 0) | (whole >= n_components)
+    outside = ~((array >= 0) & (array < n_components))
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
-            f"labels must be from 0 to {n_components - 1}, got {whole[row]} in row {row}: number the components from 0"
+            f"labels must be from 0 to {n_components - 1}, got {array[row]} in row {row}: number the components from 0"
         )
-    resp = np.zeros((n, n_components))
-    resp[np.arange(n), whole] = 1.0
+    return one_hot(array.astype(np.intp), n_components)
+
+
+def one_hot(labels: NDArray[np.intp], n_components: int) -> Array:
+    """Responsibilities (n, K) of rows that belong to one component each."""
+    resp = np.zeros((len(labels), n_components))
+    resp[np.arange(len(labels)), labels] = 1.0
     return resp

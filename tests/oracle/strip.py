@@ -1,6 +1,6 @@
 """Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes NAME.json beside this file.
 
-FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted}.json, as README.md describes them.
+FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior}.json, as README.md describes them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 NAMES = ("acidity", "diabetes", "faithful", "galaxies", "iris")
 MODELS = ("E", "V", "EII", "VII", "EEI", "VVI", "EEE", "VVV")
 MOST_COMPONENTS = 4
+NO_MAXIMUM = ("EII", "EEI")
+"""Models whose results under a prior are no maximum of the posterior density (see README.md)."""
 
 
 def data(path):
@@ -33,7 +35,7 @@ def only(record, *keys):
 
 
 def stripped(folder, name):
-    steps, tight, weighted = (read(folder, name, kind) for kind in ("steps", "tight", "weighted"))
+    steps, tight, weighted, prior = (read(folder, name, kind) for kind in ("steps", "tight", "weighted", "prior"))
     wanted = [run for run in tight["runs"] if run["model"] in MODELS and run["G"] <= MOST_COMPONENTS]
     sizes = sorted({str(run["G"]) for run in wanted})
     return {
@@ -64,6 +66,23 @@ def stripped(folder, name):
             )
             for run in wanted
         ],
+        "prior": {
+            "hyperparameters": [
+                only(one, "family", "G", "shrinkage", "mean", "dof", "scale") for one in prior["hyperparameters"]
+            ],
+            "mstep": {
+                model: only(found, "pro", "mean", "sigma")
+                for model, found in prior["mstep_G2"]["params"].items()
+                if model in MODELS and model not in NO_MAXIMUM
+            },
+            "runs": [
+                only(run, "model", "G", "loglik", "pro", "mean", "sigma")
+                for run in prior["runs"]
+                if run["model"] in MODELS
+                and run["status"] == "ok"
+                and (run["G"] == 1 or run["model"] not in NO_MAXIMUM)
+            ],
+        },
         "weights": only(weighted, "w_real", "w_integer"),
         "weighted_partitions": weighted["partitions"],
         "weighted": [

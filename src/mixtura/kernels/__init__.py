@@ -35,8 +35,8 @@ KERNELS: dict[str, Kernel] = {
     "residual": Kernel(residual.prepare, residual.joint, residual.sums, residual.moments),
 }
 
-WELL_PLACED = 1e6
-"""Largest amplification of rounding that the expanded square may cost: 1e6 * 2^-52 leaves about nine digits."""
+WELL_PLACED = 1e5
+"""Largest amplification of rounding that the expanded square may cost: 1e5 * 2^-52 leaves about ten digits."""
 
 
 def choose(scores: Scores, origin: Array) -> str:
@@ -47,6 +47,11 @@ def choose(scores: Scores, origin: Array) -> str:
     distance kappa from the origin in its own units, or of its condition, whichever is worse; it does not depend
     on the units of the features, and it needs no look at the data.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not a number is not well placed
+        return _fast(scores, origin)
+
+
+def _fast(scores: Scores, origin: Array) -> str:
     reach = np.abs(scores.center - origin) + scores.spread
     if scores.whitener.ndim == 2:
         amplification = ((reach * scores.whitener) ** 2).sum(axis=1)
