@@ -114,7 +114,6 @@ def seconds_per_pass(case: Case) -> dict[str, float]:
     times: dict[str, list[float]] = {"mixtura": [], "scikit-learn": []}
     for turn in range(case.rounds + 1):
         for library, seconds in times.items():
-            # The same number of passes is repeated where a pass is too short for the clock.
             short, long = (fit(library, case, x, begin, updates) for updates in (1, 1 + PASSES))
             if turn:  # the first turn warms up
                 seconds.append((long - short) / PASSES)
