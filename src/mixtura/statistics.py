@@ -128,7 +128,7 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
 BULK = ((0.25, 0.75), (0.1, 0.9), (0.01, 0.99))
 """Pairs of quantiles whose distance is the spread of the bulk of the rows; wider ones where narrow ones are tied."""
 
-BULK_ROWS = 20_000
+BULK_ROWS = 2_000
 """Rows that are enough to find these quantiles."""
 
 
@@ -138,21 +138,24 @@ def bulk_scale(source: InMemory, deviations: Array) -> Array:
     Unlike the standard deviations themselves, which it never exceeds, it does not move when a row goes astray.
     """
     rows = source.sample(BULK_ROWS, np.random.default_rng(0))
+    columns = np.ascontiguousarray(rows.x.T)  # sorting along the contiguous axis is many times faster
+    order = np.argsort(columns, axis=1, kind="stable")
+    ordered = np.take_along_axis(columns, order, axis=1)
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    reached = np.cumsum(weight[order], axis=1)
+
+    def quantile(level: float) -> Array:
+        """The smallest value of each feature that has at least ``level`` of the weight at or under it."""
+        index = (reached < level * reached[:, -1:] * (1 - 1e-12)).sum(axis=1)
+        return np.asarray(ordered[np.arange(len(ordered)), index])
+
     scale = np.zeros_like(deviations)
     for low, high in BULK:
         gaussian = float(ndtri(high) - ndtri(low))
-        spread = weighted_quantile(rows, high) - weighted_quantile(rows, low)
-        scale = np.where(scale > 0, scale, spread / gaussian)
+        scale = np.where(scale > 0, scale, (quantile(high) - quantile(low)) / gaussian)
+        if (scale > 0).all():
+            break
     return np.where(scale > 0, np.minimum(scale, deviations), deviations)
-
-
-def weighted_quantile(rows: Rows, level: float) -> Array:
-    """The smallest value (d,) of each feature that has at least ``level`` of the weight at or under it."""
-    order = np.argsort(rows.x, axis=0, kind="stable")
-    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-    reached = np.cumsum(weight[order], axis=0)
-    index = (reached < level * reached[-1] * (1 - 1e-12)).sum(axis=0)
-    return np.asarray(np.take_along_axis(rows.x, order, axis=0)[index, np.arange(rows.x.shape[1])], dtype=np.float64)
 
 
 def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool) -> Statistics:

@@ -90,23 +90,22 @@ class MaximumLikelihood:
         definite = self.definite(layout)
         try:
             # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
-            whiteners = layout.whitener.copy()
-            bound = ((whiteners @ self.factor) ** 2).sum(axis=(1, 2)) + (whiteners**2 * least[:, None, :]).sum(
-                axis=(1, 2)
-            )
-            low = np.maximum(bound, (whiteners**2 * definite[:, None, :]).sum(axis=(1, 2))) > 1
+            squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
+            white = layout.whitener @ self.factor
+            bound = np.einsum("kij,kij->k", white, white) + (squares * least).sum(axis=1)
+            low = np.maximum(bound, (squares * definite).sum(axis=1)) > 1
         except np.linalg.LinAlgError:
-            whiteners, low = np.empty_like(estimates), np.ones(len(estimates), dtype=bool)
+            low = np.ones(len(estimates), dtype=bool)
+        if not low.any():  # the layout that was looked at, with its factors, unless one serves all components
+            return layout if len(estimates) == n_components else Dense(broadcast(estimates, n_components))
         matrices = estimates.copy()
+        whiteners = np.empty_like(matrices) if low.all() else layout.whitener.copy()
         for k in np.flatnonzero(low):
-            matrices[k], whiteners[k] = _clipped(
-                matrices[k], np.asarray(np.linalg.cholesky(self.floor + np.diag(least[k])), np.float64)
-            )
+            factor = np.asarray(np.linalg.cholesky(self.floor + np.diag(least[k])), np.float64)
+            matrices[k], whiteners[k] = _clipped(matrices[k], factor)
             definite = self.definite(Dense(matrices[k : k + 1]))[0]
             if (whiteners[k] ** 2 * definite).sum() > 1:
                 matrices[k], whiteners[k] = _clipped(matrices[k], np.diag(np.sqrt(definite)))
-        if not low.any():
-            return Dense(broadcast(estimates, n_components))
         return Dense(broadcast(matrices, n_components), whiteners)
 
     @staticmethod
