@@ -89,11 +89,3 @@ def assert_same_parameters(got, wanted, tolerance):
     scale = deviations[:, :, None] * deviations[:, None, :]
     off = np.abs(got[2] - covariances) / scale
     assert (off <= tolerance).all(), f"covariances are off by {off.max():.2g}"
-
-
-def shuffled_to_match(means, wanted):
-    """The order of components in which ``means`` lie nearest to ``wanted``, by brute force."""
-    from itertools import permutations
-
-    orders = permutations(range(len(wanted)))
-    return list(min(orders, key=lambda order: np.abs(means[list(order)] - wanted).sum()))

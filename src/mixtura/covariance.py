@@ -122,11 +122,8 @@ class Dense:
         if self.accurate is not None:
             return broadcast(self.accurate, len(self.matrices))
         with one_blas_thread():
-            return self._inverted()
-
-    def _inverted(self) -> Array:
-        # The inverse of a triangular matrix by LU is exact in its zeros up to rounding: cut what rounding left.
-        return broadcast(np.tril(np.linalg.inv(_distinct(self.factor))), len(self.matrices))
+            # The inverse of a triangular matrix by LU is exact in its zeros up to rounding: cut what rounding left.
+            return broadcast(np.tril(np.linalg.inv(_distinct(self.factor))), len(self.matrices))
 
     @cached_property
     def log_det_whitener(self) -> Array:

@@ -23,9 +23,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import mixtura
 from mixtura import em, evaluate, start, validation
 from mixtura.covariance import suited
-from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, distinct_rows, is_degenerate, sentence
+from mixtura.degeneracy import COUNTED, HARMLESS, Diagnosis, diagnose, distinct_rows, is_degenerate, sentence
 from mixtura.engine import Engine, make_engine, one_blas_thread
-from mixtura.initialize import SAME, Outcome
+from mixtura.initialize import Outcome, Rank, first_of_best
 from mixtura.mixture import Mixture
 from mixtura.observe import Observation
 from mixtura.progress import Printer
@@ -244,28 +244,21 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _fit(self, task: _Task) -> None:
         """Run from every start, keep the best."""
         restarts: dict[int, Outcome] = {}
-        best = None
+        runs = []
         for slot, begin in self._starts(task, restarts):
-            rank, latest, history = self._ranked_run(task, slot, begin, restarts)
-            # Of runs that have come to the same place the first counts, not the one that rounding favours.
-            margin = SAME * task.n_present
-            if best is None or rank[0] > best[0][0] or (rank[0] == best[0][0] and rank[1] > best[0][1] + margin):
-                best = rank, latest, history
-            if self.n_init == "auto" and rank[0]:
+            runs.append(self._ranked_run(task, slot, begin, restarts))
+            sound = runs[-1][0][0]
+            if self.n_init == "auto" and sound:
                 break
-        assert best is not None
-        _, latest, history = best
+        _, latest, history = runs[first_of_best([rank for rank, *_ in runs], task.n_present)]
         if self.on_degenerate == "drop":
             latest, history = self._dropped(task, latest, history)
         self._keep(task, latest, history, restarts)
 
     def _ranked_run(
         self, task: _Task, slot: int, begin: Mixture, restarts: dict[int, Outcome]
-    ) -> tuple[tuple[bool, float], em.Pass, list[dict[str, Any]]]:
-        """Carry a start to its end: its rank, its last pass, and all of them as ``history_`` shows them.
-
-        A run that ends degenerate ranks below all that do not, whatever its likelihood: that is of a spike.
-        """
+    ) -> tuple[Rank, em.Pass, list[dict[str, Any]]]:
+        """Carry a start to its end: its rank, its last pass, and all of them as ``history_`` shows them."""
         latest, history = self._one_run(task, begin)
         restarts[slot] = self._outcome(task, latest)
         return (restarts[slot].outcome != "collapsed", latest.objective), latest, history
@@ -289,7 +282,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     ) -> tuple[em.Pass, list[dict[str, Any]]]:
         """The run that is left when degenerate components are taken out, one round after the other."""
         while True:
-            found = self._diagnosis(task, latest.model)
+            rows = task.problem.source.rows.x
+            labels = evaluate.labels(latest.model.observation, rows, task.problem.engine)
+            found = self._diagnosis(task, latest.model, labels)
             kept = [one.component for one in found if one.state in HARMLESS]
             # Where nothing healthy would be left, those that have rows at all are what there is.
             kept = kept or [one.component for one in found if one.state != "empty"]
@@ -326,9 +321,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             if self.n_init != "auto":
                 numbered = [(slot, begin), *starts]
                 ranks = [self._ranked_run(task, number, one, restarts)[0] for number, one in numbered]
-                margin = SAME * task.n_present
-                near = [one[0] == max(ranks)[0] and one[1] >= max(ranks)[1] - margin for one in ranks]
-                slot, begin = numbered[near.index(True)]
+                slot, begin = numbered[first_of_best(ranks, task.n_present)]
         return self._stepping(task, slot, begin, restarts)
 
     def _stepping(
@@ -427,21 +420,22 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(restarts.items())
         ]
         self._n_rows, self._total_weight = len(task.x), task.total_weight
+        evaluated = self.mixture_.observation, task.x, task.problem.engine
+        self.labels_ = evaluate.labels(*evaluated)
         self.diagnostics_, self._remarks = self._diagnosed(task)
         if self.on_degenerate == "raise" and "degenerate" in self._remarks:
             raise ValueError(self._remarks["degenerate"])
-        evaluated = self.mixture_.observation, task.x, task.problem.engine
-        self.labels_ = evaluate.labels(*evaluated)
         if self.trace:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
 
     def _diagnosed(self, task: _Task) -> tuple[list[dict[str, Any]], dict[str, str]]:
         """The diagnosis of each component, and what has to be said about the fit, by subject."""
         x = task.problem.source.rows.x
-        found = self._diagnosis(task, self.mixture_)
+        found = self._diagnosis(task, self.mixture_, self.labels_[task.present])
         remarks = {}
         if any(one.state not in HARMLESS for one in found):
-            n_distinct = distinct_rows(x, np.ones(len(x), dtype=bool))
+            # Of more rows than are counted the first ones could be equal and the others not.
+            n_distinct = distinct_rows(x, np.ones(len(x), dtype=bool)) if len(x) <= COUNTED else self.n_components
             few = n_distinct if n_distinct < self.n_components else None
             many = f"{self.df_} free parameters for {task.n_present:.0f} rows" if self.df_ > task.n_present else ""
             remarks["degenerate"] = sentence(found, few, many)
@@ -453,11 +447,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             )
         return [asdict(one) for one in found], remarks
 
-    def _diagnosis(self, task: _Task, model: Mixture) -> list[Diagnosis]:
-        x = task.problem.source.rows.x
-        labels = evaluate.labels(model.observation, x, task.problem.engine)
+    def _diagnosis(self, task: _Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
+        """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
         names = getattr(self, "feature_names_in_", None)
-        return diagnose(task.problem.update, model, x, labels, task.n_present, names)
+        return diagnose(task.problem.update, model, task.problem.source.rows.x, labels, task.n_present, names)
 
     def _remarks_category(self) -> type[Warning]:
         return ConvergenceWarning if "convergence" in self._remarks else UserWarning

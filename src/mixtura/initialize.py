@@ -17,7 +17,7 @@ likelihood in multivariate Gaussian mixture models", Computational Statistics & 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -193,6 +193,16 @@ class Outcome:
     outcome: str
 
 
+Rank = tuple[bool, float]
+"""Whether a run did not end degenerate, then its objective: the likelihood of a spike ranks below all others."""
+
+
+def first_of_best(ranks: Sequence[Rank], total: float) -> int:
+    """Index of the best of some runs on ``total`` rows; of those that came to the same place the first."""
+    sound, objective = max(ranks)
+    return next(i for i, one in enumerate(ranks) if one[0] == sound and one[1] >= objective - SAME * total)
+
+
 def short_runs(
     problem: Problem, sample: Sample, starts: list[Mixture]
 ) -> tuple[list[Mixture], list[int], list[Outcome]]:
@@ -206,18 +216,15 @@ def short_runs(
     runs = [passes(on_sample, start, tol=0.0, max_iter=SIEVE[-1][1]) for start in starts]
     reached = [next(run) for run in runs]
 
-    def rank(i: int) -> tuple[bool, float]:
-        return is_degenerate(problem.update, reached[i].model, total), -reached[i].objective
-
     order = list(range(len(runs)))
     for keep, updates in SIEVE:
         for i in order[:keep]:
             while reached[i].index < updates and reached[i].reason is None:
                 reached[i] = next(runs[i])
-        order = sorted(order[:keep], key=rank) + order[keep:]
-        # Of starts that have come to the same place the first counts, not the one that rounding favours.
-        spike, best = rank(order[0])
-        same = [i for i in order[:keep] if rank(i)[0] == spike and rank(i)[1] < best + SAME * total]
-        order.insert(0, order.pop(order.index(min(same))))
+        kept = sorted(order[:keep])
+        ranks = [(not is_degenerate(problem.update, reached[i].model, total), reached[i].objective) for i in kept]
+        best = kept[first_of_best(ranks, total)]
+        others = sorted(zip(ranks, kept, strict=True), key=lambda pair: pair[0], reverse=True)
+        order = [best, *(i for _, i in others if i != best), *order[keep:]]
     outcomes = [Outcome(one.objective, one.index, "short run") for one in reached]
     return [one.model for one in reached], order, outcomes
