@@ -2,7 +2,8 @@
 
 from mixtura.estimators import GaussianMixture
 from mixtura.mixture import Mixture
+from mixtura.priors import ChenTan, EigenvalueRatio, FraleyRaftery
 
-__all__ = ["GaussianMixture", "Mixture"]
+__all__ = ["ChenTan", "EigenvalueRatio", "FraleyRaftery", "GaussianMixture", "Mixture"]
 
 __version__ = "0.1.0.dev0"

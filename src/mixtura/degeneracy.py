@@ -5,7 +5,8 @@ A component of n_k rows' mass, on d features, is
     empty      no row belongs to it more than to another one: nothing is left to estimate it from
     tied       on the floor, and its rows are d distinct ones or fewer: repeated or rounded values
     collapsed  on the floor, though it has more distinct rows than that: they lie on a line, a plane, ...
-    starved    above the floor, with less mass than the d + 1 rows that a covariance matrix needs (two for variances)
+    starved    above the floor, with less mass than the d + 1 rows that a covariance matrix needs (two for variances),
+               and no prior to make up for it
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
     ok         none of these
 
@@ -23,7 +24,7 @@ import numpy as np
 from mixtura.covariance import Diagonal
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array
-from mixtura.update import FLOOR, MaximumLikelihood
+from mixtura.update import FLOOR, MStep
 
 HARMLESS = ("ok", "flat")
 """States that say nothing against a run."""
@@ -51,7 +52,7 @@ class Diagnosis:
     done: str
 
 
-def floor_ratio(update: MaximumLikelihood, model: Mixture) -> tuple[Array, Array, Array]:
+def floor_ratio(update: MStep, model: Mixture) -> tuple[Array, Array, Array]:
     """Of each component the smallest variance in units of the floor (K,), its direction (K, d), and the number (K,) of
     directions in which it lies on the floor."""
     if isinstance(model.layout, Diagonal):
@@ -75,12 +76,12 @@ def floor_ratio(update: MaximumLikelihood, model: Mixture) -> tuple[Array, Array
     return ratios, directions, low
 
 
-def is_degenerate(update: MaximumLikelihood, model: Mixture, total: float) -> bool:
+def is_degenerate(update: MStep, model: Mixture, total: float) -> bool:
     """Whether any component of ``model``, fitted to ``total`` rows, is in a state that speaks against the run."""
     return any(state not in HARMLESS for state in states(update, model, total)[0])
 
 
-def states(update: MaximumLikelihood, model: Mixture, total: float) -> tuple[list[str], Array, Array]:
+def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Array, Array]:
     """State of each component as far as the parameters tell it, with the ratios and directions behind it."""
     ratio, direction, low = floor_ratio(update, model)
     _, _, low_overall = floor_ratio(update, update.overall)
@@ -92,7 +93,7 @@ def states(update: MaximumLikelihood, model: Mixture, total: float) -> tuple[lis
             found.append("empty")
         elif low[k] > 0:
             found.append("flat" if low[k] <= low_overall[0] else "collapsed")
-        elif mass[k] < needed and not update.family.pooled:
+        elif mass[k] < needed and not update.family.pooled and update.conjugate(1) is None:
             found.append("starved")
         else:
             found.append("ok")
@@ -100,7 +101,7 @@ def states(update: MaximumLikelihood, model: Mixture, total: float) -> tuple[lis
 
 
 def diagnose(
-    update: MaximumLikelihood,
+    update: MStep,
     model: Mixture,
     x: AnyArray,
     labels: np.ndarray,

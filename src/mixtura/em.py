@@ -1,9 +1,9 @@
 """Expectation-maximisation as a fixed-point map, and the drivers that iterate it.
 
-    step(model) -> (next model, objective of model)
+    e_step(model) -> sums over the rows, objective of model        m_step(sums) -> next model
 
-One pass over the data gives both.  A driver is a generator: progress, history and early stops are the ``for`` loop of
-whoever calls it.  The objective reported with a model is that model's, never its predecessor's.
+A driver is a generator: progress, history and early stops are the ``for`` loop of whoever calls it.  The objective
+reported with a model is that model's, never its predecessor's: the log-likelihood, and the log prior if there is one.
 
 Reference: A. P. Dempster, N. M. Laird and D. B. Rubin, "Maximum likelihood from incomplete data via the EM
 algorithm", Journal of the Royal Statistical Society B 39, 1977.
@@ -22,8 +22,8 @@ from mixtura.engine import Engine
 from mixtura.mixture import Mixture
 from mixtura.observe import exact
 from mixtura.rows import Array, InMemory
-from mixtura.statistics import one_pass
-from mixtura.update import MaximumLikelihood
+from mixtura.statistics import Statistics, one_pass
+from mixtura.update import MStep
 
 WINDOW = 5
 """Passes over which the gain is judged: EM gains little per pass where components overlap, for many passes."""
@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CONVERGED = "converged"
     MAX_ITER = "max_iter"
     ROUNDING = "rounding"
+    REG_COVAR = "reg_covar"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +55,12 @@ class Problem:
     source: InMemory
     origin: Array
     engine: Engine
-    update: MaximumLikelihood
+    update: MStep
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """A model on the way: ``index`` updates after the start, with its ``objective`` (total nats).
+    """A model on the way: ``index`` updates after the start, with its ``objective`` and ``loglik`` (total nats).
 
     ``gain`` is the mean per pass of the last WINDOW passes, ``reason`` is set on the last pass.
     """
@@ -67,25 +68,39 @@ class Pass:
     index: int
     model: Mixture
     objective: float
+    loglik: float
     gain: float
     seconds: float
     reason: Reason | None = None
 
 
-def step(problem: Problem, model: Mixture) -> tuple[Mixture, float]:
-    """One pass: the next model, and the objective of the present one."""
+@dataclass(frozen=True, eq=False)
+class EStep:
+    """What a pass tells of ``model``: the sums that the M-step needs, and the ``objective`` (total nats)."""
+
+    model: Mixture
+    statistics: Statistics
+    objective: float
+
+    @property
+    def loglik(self) -> float:
+        """The log-likelihood of the model, total nats."""
+        return self.statistics.objective
+
+
+def e_step(problem: Problem, model: Mixture) -> EStep:
+    """One pass over the data."""
     statistics = one_pass(exact(model.scores, problem.origin), problem.source, problem.engine)
-    objective = statistics.objective + problem.update.penalty(model)
-    return problem.update(statistics, model), objective
+    return EStep(model, statistics, statistics.objective + problem.update.penalty(model))
 
 
-def iterate(problem: Problem, start: Mixture) -> Iterator[tuple[Mixture, float]]:
-    """The models of plain EM with their objectives, beginning with the start, without end."""
+def iterate(problem: Problem, start: Mixture) -> Iterator[EStep]:
+    """The passes of plain EM, the first at the start, without end."""
     model = start
     while True:
-        following, objective = step(problem, model)
-        yield model, objective
-        model = following
+        told = e_step(problem, model)
+        yield told
+        model = problem.update(told.statistics, model)
 
 
 def converged(objectives: list[float], tol: float) -> bool:
@@ -114,24 +129,25 @@ def passes(problem: Problem, start: Mixture, *, tol: float, max_iter: int, membe
     """The passes of a run, of which the last carries the reason for stopping and the model to return.
 
     In exact arithmetic no pass is worse than the one before.  Where it is, rounding has the say (a component lies flat,
-    columns differ in their last digits), and the run ends with the better model.  A start that is not a ``member`` of
-    the family may be better than all of the family; the first pass is then not held against it.
+    columns differ in their last digits) or ``reg_covar`` has, and the run ends with the better model.  A start that is
+    not a ``member`` of the family may be better than all of it; the first pass is then not held against it.
     """
     objectives: list[float] = []
     began = time.perf_counter()
     steps = iterate(problem, start)
-    model, objective = next(steps)
+    told = next(steps)
     for index in range(max_iter + 1):
-        objectives.append(objective)
-        latest = Pass(index, model, objective, recent_gain(objectives), time.perf_counter() - began)
+        objectives.append(told.objective)
+        seconds = time.perf_counter() - began
+        latest = Pass(index, told.model, told.objective, told.loglik, recent_gain(objectives), seconds)
         if converged(objectives if member else objectives[1:], tol):
             yield replace(latest, reason=Reason.CONVERGED)
             return
         if index == max_iter:
             yield replace(latest, reason=Reason.MAX_ITER)
             return
-        model, objective = next(steps)
-        if (member or index > 0) and fell([*objectives, objective]):
-            yield replace(latest, reason=Reason.ROUNDING)
+        told = next(steps)
+        if (member or index > 0) and fell([*objectives, told.objective]):
+            yield replace(latest, reason=Reason.ROUNDING if problem.update.reg_covar == 0 else Reason.REG_COVAR)
             return
         yield latest

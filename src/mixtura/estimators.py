@@ -28,11 +28,12 @@ from mixtura.engine import Engine, make_engine, one_blas_thread
 from mixtura.initialize import Outcome, Rank, first_of_best
 from mixtura.mixture import Mixture
 from mixtura.observe import Observation
+from mixtura.priors import prior_of
 from mixtura.progress import Printer
 from mixtura.rows import AnyArray, Array, InMemory, Rows, present
-from mixtura.shapes import covariances_from_precisions, covariances_in, shape_of
+from mixtura.shapes import answer_dtype, covariances_from_precisions, covariances_in, fits, shape_of
 from mixtura.statistics import bulk_scale, given
-from mixtura.update import maximum_likelihood
+from mixtura.update import m_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,6 +87,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         rows.  A start outside the family is evaluated as it stands; the first update brings it into the family.
     responsibilities_init, labels_init : array-like or None
         The same as ``init`` with an array.
+    prior : None, {"fraley-raftery", "chen-tan"} or object
+        What keeps components from collapsing, if wanted: a prior by name, ``FraleyRaftery(...)``, ``ChenTan(...)``, or
+        the constraint ``EigenvalueRatio(c)``.  EM then climbs the log-likelihood plus the log prior; ``loglik_``,
+        ``bic`` and scores stay those of the data alone.
+    reg_covar : float or None
+        scikit-learn's regularisation: a number that each M-step adds to all variances, in squared units of the data.
+        That maximises nothing; the run ends before it would lower the log-likelihood.
     on_degenerate : {"rescue", "drop", "raise"}
         What to do about a component that collapses, starves or empties: "rescue" tries other starts, else keeps it at
         the floor and says so; "drop" takes it out and carries on; "raise" is a ValueError.
@@ -105,17 +113,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     Attributes
     ----------
     weights_, means_, covariances_, precisions_, precisions_cholesky_ : ndarray
-        Parameters, in scikit-learn's shapes; matrices (K, d, d) for codes.
+        Parameters, in scikit-learn's shapes; matrices (K, d, d) for codes.  float32 for float32 X, if they fit.
     mixture_ : Mixture
-        The same as a distribution.
+        The same as a distribution, in float64.
     loglik_ : float
         Total log-likelihood of the parameters returned, in nats.
     converged_, stop_reason_, n_iter_ : bool, str, int
         How the run ended, and after how many updates.
     log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
-        Total log-likelihood per pass; its mean per unit of weight; the last of these.
+        Total log-likelihood per pass; the objective per pass as a mean per unit of weight; the last of these.
     history_ : list of dict
-        Per pass: objective (total nats), seconds, accelerated; with ``trace`` the model.
+        Per pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik, seconds,
+        accelerated; with ``trace`` the model.
     restarts_ : list of dict
         Per start: objective (total nats over the rows it was tried on), passes, outcome.
     diagnostics_ : list of dict
@@ -166,6 +175,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         precisions_init: ArrayLike | None = None,
         responsibilities_init: ArrayLike | None = None,
         labels_init: ArrayLike | None = None,
+        prior: Any = None,
+        reg_covar: float | None = None,
         on_degenerate: str = "rescue",
         engine: str = "auto",
         trace: bool = False,
@@ -187,6 +198,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.precisions_init = precisions_init
         self.responsibilities_init = responsibilities_init
         self.labels_init = labels_init
+        self.prior = prior
+        self.reg_covar = reg_covar
         self.on_degenerate = on_degenerate
         self.engine = engine
         self.trace = trace
@@ -356,6 +369,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if not isinstance(self.n_init, str) or self.n_init != "auto":
             validation.count(self.n_init, 'n_init, if not "auto",')
         family = validation.family(self.covariance_type)
+        prior = prior_of(self.prior, family, self.covariance_type)
+        reg_covar = 0.0 if self.reg_covar is None else validation.number(self.reg_covar, "reg_covar")
         x = self._rows(X, reset=True)
         weight = validation.sample_weight(sample_weight, len(x))
         there = present(weight)
@@ -367,7 +382,16 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         variances = np.diagonal(overall.second[0]) if overall.second.ndim == 3 else overall.second[0]
         validation.measurable(source.rows.x, variances / overall.count, getattr(self, "feature_names_in_", None))
         scale = bulk_scale(source, np.sqrt(variances / overall.count))
-        update = maximum_likelihood(family, overall, scale, equal_mixing=self.mixing == "equal")
+        update = m_step(
+            family,
+            overall,
+            scale,
+            equal_mixing=self.mixing == "equal",
+            prior=prior,
+            reg_covar=reg_covar,
+            unit=unit,
+            eps=float(np.finfo(answer_dtype(x)).eps),
+        )
         problem = em.Problem(source, update.overall.means[0], engine, update)
         entropy = start.entropy_of(self.random_state)
         return _Task(x, there, problem, unit, rows.total, float(len(rows)), entropy)
@@ -399,6 +423,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """A pass as ``history_`` shows it."""
         record: dict[str, Any] = {
             "objective": one.objective * task.scale,
+            "loglik": one.loglik * task.scale,
             "seconds": one.seconds,
             "accelerated": False,
         }
@@ -406,13 +431,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _keep(self, task: _Task, last: em.Pass, history: list[dict[str, Any]], restarts: dict[int, Outcome]) -> None:
         """Publish a finished run."""
-        self._publish(last.model, task.entropy)
-        totals = [record["objective"] for record in history]
+        self._publish(last.model, task.entropy, answer_dtype(task.x))
         self.history_ = history
-        self.log_likelihood_history_ = totals
-        self.lower_bounds_ = [total / task.total_weight for total in totals]
+        self.log_likelihood_history_ = [record["loglik"] for record in history]
+        self.lower_bounds_ = [record["objective"] / task.total_weight for record in history]
         self.lower_bound_ = self.lower_bounds_[-1]
-        self.loglik_ = totals[-1]
+        self.loglik_ = self.log_likelihood_history_[-1]
         self.n_iter_ = last.index
         self.stop_reason_ = last.reason
         self.converged_ = last.reason is not em.Reason.MAX_ITER
@@ -442,7 +466,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if not self.converged_:
             remarks["convergence"] = (
                 f"EM made its {self.max_iter} updates and was still gaining "
-                f"{em.recent_gain(self.log_likelihood_history_):.2g} nats per pass: "
+                f"{em.recent_gain([record['objective'] for record in self.history_]):.2g} nats per pass: "
                 "raise max_iter, or raise tol if that is near enough"
             )
         return [asdict(one) for one in found], remarks
@@ -455,17 +479,23 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _remarks_category(self) -> type[Warning]:
         return ConvergenceWarning if "convergence" in self._remarks else UserWarning
 
-    def _publish(self, mixture: Mixture, entropy: int | None) -> None:
+    def _publish(self, mixture: Mixture, entropy: int | None, dtype: np.dtype[Any]) -> None:
         shape = shape_of(self.covariance_type)
         layout = mixture.layout
         self.mixture_ = mixture
         self._fitted_type = self.covariance_type  # set_params may change the parameter, not what was fitted
-        self.weights_ = mixture.weights.copy()
-        self.means_ = mixture.means.copy()
         with one_blas_thread():
-            self.covariances_ = shape.covariances(layout).copy()
-            self.precisions_cholesky_ = shape.precisions_cholesky(layout).copy()
-            self.precisions_ = shape.square(self.precisions_cholesky_)
+            factor = shape.precisions_cholesky(layout)
+            parts = {
+                "weights_": mixture.weights,
+                "means_": mixture.means,
+                "covariances_": shape.covariances(layout),
+                "precisions_cholesky_": factor,
+                "precisions_": shape.square(factor),
+            }
+        self._dtype = dtype if all(fits(part, dtype) for part in parts.values()) else np.dtype(np.float64)
+        for name, part in parts.items():
+            setattr(self, name, part.astype(self._dtype))
         self.df_ = validation.family(self.covariance_type).n_parameters(
             mixture.n_components, mixture.n_features, equal_mixing=self.mixing == "equal"
         )
@@ -524,25 +554,31 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         check_is_fitted(self)
         return self.mixture_.observation, self._rows(X, reset=False), self._engine()
 
+    def _answer_dtype(self, x: AnyArray) -> np.dtype[Any]:
+        """The dtype in which a model fitted in its own answers at rows ``x``."""
+        return np.result_type(self._dtype, answer_dtype(x))
+
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable component of each row of X (n, d), of shape (n,)."""
         return evaluate.labels(*self._evaluated(X))
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Posterior probabilities of the components for each row of X (n, d), of shape (n, K)."""
-        return evaluate.responsibilities(*self._evaluated(X))
+        evaluated = self._evaluated(X)
+        return evaluate.responsibilities(*evaluated, self._answer_dtype(evaluated[1]))
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Log density of each row of X (n, d), of shape (n,)."""
-        return evaluate.log_density(*self._evaluated(X))
+        evaluated = self._evaluated(X)
+        return evaluate.log_density(*evaluated, self._answer_dtype(evaluated[1]))
 
     def logpdf(self, X: ArrayLike) -> Array:
         """Log density of each row of X (n, d), of shape (n,)."""
         return self.score_samples(X)
 
     def pdf(self, X: ArrayLike) -> Array:
-        """Density of each row of X (n, d), of shape (n,)."""
-        return np.asarray(np.exp(self.score_samples(X)))
+        """Density of each row of X (n, d), of shape (n,); float64, because densities of small units leave float32."""
+        return np.asarray(np.exp(evaluate.log_density(*self._evaluated(X))))
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log density of the rows of X (n, d), per unit of weight."""
@@ -552,7 +588,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
         """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call."""
         check_is_fitted(self)
-        return self.mixture_.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
+        rows, labels = self.mixture_.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
+        return rows.astype(self._dtype, copy=False), labels
 
     def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better."""
@@ -694,5 +731,5 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         validation.of_family(layout, family, covariance_type)
         estimator = cls(mixture.n_components, covariance_type=covariance_type, mixing=mixing)
         estimator.n_features_in_ = mixture.n_features
-        estimator._publish(mixture, None)
+        estimator._publish(mixture, None, np.dtype(np.float64))
         return estimator

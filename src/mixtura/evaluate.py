@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mixtura.engine import Engine, one_blas_thread, reduce
 from mixtura.kernels import block_rows
@@ -42,16 +42,16 @@ def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, 
             pass
 
 
-def log_density(observation: Observation, x: AnyArray, engine: Engine) -> Array:
+def log_density(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
     """log p(x), (n,)."""
-    out = np.empty(len(x))
+    out = np.empty(len(x), dtype)
     _fill(out, observation, x, engine, lambda resp, total, log_density: log_density)
     return out
 
 
-def responsibilities(observation: Observation, x: AnyArray, engine: Engine) -> Array:
+def responsibilities(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
     """Posterior probabilities (n, K)."""
-    out = np.empty((len(x), len(observation.scores.log_coef)))
+    out = np.empty((len(x), len(observation.scores.log_coef)), dtype)
     _fill(out, observation, x, engine, lambda resp, total, log_density: (resp / total).T)
     return out
 

@@ -48,6 +48,11 @@ class Family:
         return "V" not in self.code
 
     @property
+    def uniform(self) -> bool:
+        """Whether volume, shape and orientation are all free or all shared, as far as the family has them."""
+        return len(set(self.code) - {"I"}) == 1
+
+    @property
     def frame(self) -> Frame:
         """The changes of coordinates that map the family onto itself.
 

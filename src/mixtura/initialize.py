@@ -32,7 +32,7 @@ from mixtura.families import Frame
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, InMemory, Rows
 from mixtura.statistics import Statistics, given
-from mixtura.update import MaximumLikelihood
+from mixtura.update import MStep
 
 SAMPLE_ROWS = 20_000
 """Rows on which starts are made and compared: what they decide, the passes over all rows refine."""
@@ -91,7 +91,7 @@ def coordinates(rows: Rows, frame: Frame) -> Array:
     return np.asarray(y @ (vectors[:, kept] / np.sqrt(values[kept])))
 
 
-def from_responsibilities(rows: Rows, resp: Array, update: MaximumLikelihood, smoothing: float = SMOOTHING) -> Mixture:
+def from_responsibilities(rows: Rows, resp: Array, update: MStep, smoothing: float = SMOOTHING) -> Mixture:
     """The M-step of responsibilities (n, K), smoothed."""
     statistics = given(InMemory(rows), resp, Serial(), dense=not update.family.diagonal)
     return update(smoothed(statistics, smoothing), None)
@@ -116,18 +116,18 @@ def smoothed(statistics: Statistics, fraction: float) -> Statistics:
 
 # starts --------------------------------------------------------------------------------------------------------
 
-Start = Callable[[Sample, int, MaximumLikelihood, np.random.Generator], Mixture]
+Start = Callable[[Sample, int, MStep, np.random.Generator], Mixture]
 
 
 def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MaximumLikelihood) -> Mixture:
+def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MStep) -> Mixture:
     return from_responsibilities(sample.rows, validation.one_hot(labels, k), update)
 
 
-def k_means_plus_plus(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
     """Each row to the nearest of K seeds that were drawn far from each other."""
     weight = sample.rows.weight
     if len(sample.z) < k or sample.z.shape[1] == 0:  # fewer rows than seeds: let chance share them out
@@ -137,7 +137,7 @@ def k_means_plus_plus(sample: Sample, k: int, update: MaximumLikelihood, rng: np
     return _from_labels(sample, nearest, k, update)
 
 
-def k_means(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+def k_means(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
     """The clusters of Lloyd's algorithm from k-means++ seeds."""
     if len(sample.z) < k or sample.z.shape[1] == 0:
         return random(sample, k, update, rng)
@@ -148,14 +148,14 @@ def k_means(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Ge
     return _from_labels(sample, clusters.labels_, k, update)
 
 
-def random(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+def random(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
     """Responsibilities drawn at random, row by row."""
     resp = rng.random((len(sample.z), k))
     resp /= resp.sum(axis=1, keepdims=True)
     return from_responsibilities(sample.rows, resp, update)
 
 
-def random_from_data(sample: Sample, k: int, update: MaximumLikelihood, rng: np.random.Generator) -> Mixture:
+def random_from_data(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
     """Means at random rows, the covariance of all data for each component, equal weights."""
     n = len(sample.z)
     weight = sample.rows.weight
@@ -163,7 +163,7 @@ def random_from_data(sample: Sample, k: int, update: MaximumLikelihood, rng: np.
     return at_means(sample.rows.x[chosen], update)
 
 
-def at_means(means: Array, update: MaximumLikelihood) -> Mixture:
+def at_means(means: Array, update: MStep) -> Mixture:
     """Components at given means (K, d), alike in everything else: equal weights, the covariance of all rows."""
     k = len(means)
     overall = update.overall.layout

@@ -39,6 +39,7 @@ class Printer:
         why = {
             Reason.CONVERGED: f"converged after {last.index} passes (tol {tol:g} nats over {WINDOW} passes)",
             Reason.ROUNDING: f"ended by rounding after {last.index} passes: another would lose more than it gains",
+            Reason.REG_COVAR: f"ended after {last.index} passes: with reg_covar another would lower the log-likelihood",
             Reason.MAX_ITER: f"stopped at max_iter={last.index}, "
             f"still gaining {last.gain * self.scale:.2g} nats per pass",
             None: "",

@@ -1,4 +1,4 @@
-"""Covariances in the shapes of scikit-learn's fitted attributes, out and in.
+"""Parameters in the shapes of scikit-learn's fitted attributes, out and in, and in the dtype of the rows.
 
 full (K, d, d)      tied (d, d)      diag (K, d)      spherical (K,)      codes of three letters (K, d, d)
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from mixtura import validation
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
-from mixtura.rows import Array
+from mixtura.rows import AnyArray, Array
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,15 @@ def covariances_from_precisions(values: Any, name: str, k: int, d: int, covarian
     if not np.isfinite(layout.diagonal).all():
         raise ValueError(f"{name} must have an inverse in float64 numbers, got too small ones: give larger precisions")
     return validation.positive_definite(layout, f"the inverse of {name}")
+
+
+def answer_dtype(x: AnyArray) -> np.dtype[Any]:
+    """In what rows ``x`` are answered: float32 for float32, float64 for all else."""
+    return np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
+
+
+def fits(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether all numbers of ``array`` keep their digits in ``dtype``: none is too large for it, none too small."""
+    size = np.abs(array[array != 0])
+    limits = np.finfo(dtype)
+    return bool((size < limits.max).all() and (size > limits.tiny).all())

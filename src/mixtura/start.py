@@ -18,7 +18,7 @@ from mixtura.initialize import AUTO, SHORT_RUNS, STARTS, Outcome, Sample
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory
 from mixtura.statistics import given
-from mixtura.update import MaximumLikelihood
+from mixtura.update import MStep
 
 RESCUES = 4
 """Starts that are carried on in turn, with n_init="auto", until one does not end degenerate."""
@@ -123,7 +123,7 @@ def _called(
     present: Any,
     sample: Sample,
     k: int,
-    update: MaximumLikelihood,
+    update: MStep,
     rng: np.random.Generator,
 ) -> Mixture:
     resp = validation.responsibilities(function(x, k, rng), len(x), k)

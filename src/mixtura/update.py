@@ -11,6 +11,9 @@ number for spherical ones).  So the likelihood stays bounded, EM stays monotone,
 not touched by it at all.
 
 A component without mass keeps its previous mean and covariance: any parameters are then a maximiser.
+
+Between estimate and floor comes what the user asked for: a prior or a bound on eigenvalues (priors.py), and
+``reg_covar``, which is added to the variances as in scikit-learn and maximises nothing.
 """
 
 from __future__ import annotations
@@ -23,33 +26,45 @@ import numpy as np
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared
 from mixtura.families import Family
 from mixtura.mixture import Mixture
+from mixtura.priors import Conjugate, EigenvalueRatio, Prior
 from mixtura.rows import Array
 from mixtura.statistics import EMPTY, Statistics
 
 FLOOR = 1e-6
 """Smallest standard deviation of a component, as a fraction of the data's."""
 
-RESOLUTION = 4 * np.finfo(np.float64).eps
-"""Smallest standard deviation of a component, as a fraction of its mean: closer numbers are the same float64."""
+EPS = float(np.finfo(np.float64).eps)
 
-DEFINITE = 8 * np.finfo(np.float64).eps
-"""Smallest eigenvalue of a component's correlation matrix, per feature."""
+RESOLUTION = 4
+"""Smallest standard deviation of a component, as a fraction of its mean, in units of ``eps``: the next number."""
+
+DEFINITE = 8
+"""Smallest eigenvalue of a component's correlation matrix, per feature, in units of ``eps``."""
 
 CORRELATION = 0.01
 """Smallest eigenvalue that the data's correlation matrix counts for in the floor."""
 
 
 @dataclass(frozen=True, eq=False)
-class MaximumLikelihood:
-    """The M-step of one ``family``; ``overall`` is the Gaussian of all rows, ``floor`` (d, d) or (d,) is F."""
+class MStep:
+    """The M-step of one ``family``; ``overall`` is the Gaussian of all rows, ``floor`` (d, d) or (d,) is F.
+
+    To a prior, a weight of one is a row: ``n_rows`` is the sum of the weights as they were given, ``unit`` what they
+    have been divided by since.  ``eps`` is how finely the dtype of the answer divides numbers.
+    """
 
     family: Family
     equal_mixing: bool
     overall: Mixture
     floor: Array
+    prior: Prior | None = None
+    reg_covar: float = 0.0
+    n_rows: float = 1.0
+    unit: float = 1.0
+    eps: float = EPS
 
     def __call__(self, statistics: Statistics, previous: Mixture | None) -> Mixture:
-        """The mixture that maximises the expected log-likelihood; empty components stay as in ``previous``."""
+        """The mixture that maximises the expected objective; empty components stay as in ``previous``."""
         mass = statistics.mass
         n_components = len(mass)
         shift = statistics.shift()
@@ -58,19 +73,44 @@ class MaximumLikelihood:
         scatter = statistics.scatter(shift)
         if self.family.diagonal and scatter.ndim == 3:  # only a start can be dense where its family is not
             scatter = np.diagonal(scatter, axis1=1, axis2=2)
-        estimates = self.family.estimate(scatter, mass)
         if empty.any():
             means[empty] = self.overall.means[0] if previous is None else previous.means[empty]
-            if len(estimates) == n_components:
-                layout = (self.overall if previous is None else previous).layout
-                before = layout.diagonal if self.family.diagonal else layout.dense
-                estimates[empty] = before[0] if previous is None else before[empty]
+        counted = mass
+        conjugate = self.conjugate(n_components)
+        if conjugate is not None:
+            counted, means, scatter = conjugate.added(mass, means, scatter)
+        estimates = self.family.estimate(scatter, counted)
+        if conjugate is None and empty.any() and len(estimates) == n_components:
+            layout = (self.overall if previous is None else previous).layout
+            before = layout.diagonal if self.family.diagonal else layout.dense
+            estimates[empty] = before[0] if previous is None else before[empty]
+        if isinstance(self.prior, EigenvalueRatio):
+            own = mass if len(estimates) == n_components else mass.sum(keepdims=True)
+            estimates = self.prior.clipped(estimates, own, self.largest_floor(means))
+        if self.reg_covar > 0:
+            estimates = estimates + self.reg_covar * (1.0 if self.family.diagonal else np.eye(estimates.shape[1]))
         weights = np.full(n_components, 1 / n_components) if self.equal_mixing else mass / mass.sum()
         return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components), means))
 
+    def conjugate(self, n_components: int) -> Conjugate | None:
+        """What the prior adds to each of so many components, if it is one that adds anything."""
+        if self.prior is None or isinstance(self.prior, EigenvalueRatio):
+            return None
+        return self.prior.conjugate(self.family, n_components, self.overall, self.n_rows) / self.unit
+
+    def penalty(self, model: Mixture) -> float:
+        """What is added to the log-likelihood: the log prior."""
+        conjugate = self.conjugate(model.n_components)
+        return 0.0 if conjugate is None else conjugate.log_density(model)
+
+    def largest_floor(self, means: Array) -> float:
+        """A variance that is over the floor in every direction, for components at ``means``."""
+        floor = self.floor if self.floor.ndim == 1 else np.linalg.eigvalsh(self.floor)
+        return float(floor.max() + self.resolution(means).max())
+
     def resolution(self, means: Array) -> Array:
         """Variances (K, d) under which numbers of the size of the means cannot be told apart, in the family's frame."""
-        least = (RESOLUTION * means) ** 2
+        least = (RESOLUTION * self.eps * means) ** 2
         return (
             np.repeat(least.max(axis=1, keepdims=True), least.shape[1], 1) if self.family.frame == "rotation" else least
         )
@@ -108,22 +148,17 @@ class MaximumLikelihood:
                 matrices[k], whiteners[k] = _clipped(matrices[k], np.diag(np.sqrt(definite)))
         return Dense(broadcast(matrices, n_components), whiteners)
 
-    @staticmethod
-    def definite(layout: Dense) -> Array:
-        """Variances (K, d) under which a matrix with this diagonal is not safely positive definite in float64.
+    def definite(self, layout: Dense) -> Array:
+        """Variances (K, d) under which a matrix with this diagonal is not safely positive definite with ``eps``.
 
         They matter where one component has to cover a row that is astray by more than 1e6; elsewhere F is far above.
         """
-        return np.asarray(DEFINITE * layout.matrices.shape[1] * layout.diagonal)
+        return np.asarray(DEFINITE * self.eps * layout.matrices.shape[1] * layout.diagonal)
 
     @cached_property
     def factor(self) -> Array:
         """A of F = A A'."""
         return np.asarray(np.linalg.cholesky(self.floor), np.float64)
-
-    def penalty(self, model: Mixture) -> float:
-        """What is added to the log-likelihood: nothing."""
-        return 0.0
 
 
 def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:
@@ -147,17 +182,30 @@ def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:
     return 0.5 * (raised + raised.T) * np.outer(unit, unit), lower / unit
 
 
-def maximum_likelihood(family: Family, total: Statistics, scale: Array, *, equal_mixing: bool) -> MaximumLikelihood:
+def m_step(
+    family: Family,
+    total: Statistics,
+    scale: Array,
+    *,
+    equal_mixing: bool,
+    prior: Prior | None = None,
+    reg_covar: float = 0.0,
+    unit: float = 1.0,
+    eps: float = EPS,
+) -> MStep:
     """The M-step of ``family`` with the floor that suits the data.
 
-    ``total`` is the sum over all rows; ``scale`` (d,) is how far the bulk of the rows is spread in each feature.
+    ``total`` is the sum over all rows; ``scale`` (d,) is how far the bulk of the rows is spread in each feature;
+    ``unit`` is what the weights in ``total`` have been divided by, ``eps`` that of the answer's dtype.
     """
     shift = total.shift()
     mean = total.center + shift
     covariance = total.scatter(shift)[0] / total.mass[0]
     floor = floor_under(covariance, scale, family)
-    bare = MaximumLikelihood(family, equal_mixing, Mixture.of(np.ones(1), mean, Diagonal(np.ones_like(mean))), floor)
-    return MaximumLikelihood(family, equal_mixing, bare(total, None), floor)
+    standard = Mixture.of(np.ones(1), mean, Diagonal(np.ones_like(mean)))
+    bare = MStep(family, equal_mixing, standard, floor, eps=eps)
+    n_rows = float(total.mass[0] * unit)
+    return MStep(family, equal_mixing, bare(total, None), floor, prior, reg_covar, n_rows, unit, eps)
 
 
 def floor_under(covariance: Array, scale: Array, family: Family) -> Array:

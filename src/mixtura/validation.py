@@ -239,6 +239,19 @@ def covariances_of(values: Any, n_components: int, n_features: int, *, name: str
     return positive_definite(layout, name)
 
 
+def scale_matrix(values: Any, n_features: int) -> Array:
+    """A covariance (d, d), positive definite, from a matrix, variances (d,) or one variance for all features."""
+    array = _real(values, "scale")
+    d = n_features
+    if array.shape not in ((), (d,), (d, d)):
+        raise ValueError(
+            f"scale must be one variance or have shape ({d},) or ({d}, {d}), got {array.shape}: "
+            "give a covariance matrix, or variances"
+        )
+    matrix = array if array.ndim == 2 else np.diag(np.broadcast_to(array, (d,)))
+    return np.asarray(positive_definite(Dense(matrix[None]), "scale").dense[0])
+
+
 def positive_definite(layout: Covariances, name: str = "covariances") -> Covariances:
     """The same covariances, if they are symmetric and positive definite; exactly symmetric afterwards."""
     if isinstance(layout, Diagonal):
