@@ -10,7 +10,7 @@ pip := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-minimum lint format bench examples clean unusable
+.PHONY: help demo test test-minimum lint format bench fuzz examples clean unusable
 
 help:  ## list these commands
 	@echo 'usage: make COMMAND [PYTHON=python3.12] [ARGS="..."]'
@@ -38,6 +38,9 @@ format: $(VENV)/dev.stamp  ## format the code, and mend what the linter can mend
 # A choice of OpenBLAS kernel that is inherited from the surroundings is seldom the best one for the processor.
 bench: $(VENV)/dev.stamp  ## time a pass and its memory beside scikit-learn
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(python) benchmarks/compare.py $(ARGS)
+
+fuzz: $(VENV)/dev.stamp  ## fit awkward data until something breaks; ARGS="--seconds 60 --seed 0"
+	@OPENBLAS_NUM_THREADS=1 $(python) tests/fuzz.py $(ARGS)
 
 examples: $(VENV)/dev.stamp  ## run the examples one after the other
 	@set -e; for example in examples/[0-9]*.py; do echo "== $$example"; $(python) "$$example"; done

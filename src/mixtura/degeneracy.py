@@ -150,11 +150,14 @@ def distinct_rows(x: AnyArray, own: np.ndarray) -> int:
 
 
 REMEDY: dict[str, str] = {
-    "empty": "ask for fewer components, or use on_degenerate='drop'",
-    "tied": "ask for fewer components, or use on_degenerate='drop'",
+    "empty": "ask for fewer components",
+    "tied": "ask for fewer components",
     "collapsed": "ask for fewer components, or a covariance_type with fewer parameters",
     "starved": "ask for fewer components, or a covariance_type with fewer parameters",
 }
+
+DROP = ", or use on_degenerate='drop'"
+"""What helps, too, where taking out the degenerate components leaves others."""
 
 
 def sentence(diagnoses: Sequence[Diagnosis], n_distinct: int | None, remark: str) -> str:
@@ -165,6 +168,11 @@ def sentence(diagnoses: Sequence[Diagnosis], n_distinct: int | None, remark: str
         those = [one for one in wrong if one.state == state]
         which = ", ".join(str(one.component) for one in those)
         parts.append(f"component{'s' if len(those) > 1 else ''} {which} {'are' if len(those) > 1 else 'is'} {state}")
-    few = f"{n_distinct} distinct rows for {len(diagnoses)} components" if n_distinct is not None else ""
+    few = ""
+    if n_distinct is not None:
+        few = f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(diagnoses)} components"
     aside = ", ".join(one for one in (few, remark) if one)
-    return f"{' and '.join(parts)}{f' ({aside})' if aside else ''}: {REMEDY[wrong[0].state]}; see diagnostics_"
+    helps = REMEDY[wrong[0].state]
+    if len(wrong) < len(diagnoses) and wrong[0].state in ("empty", "tied"):
+        helps += DROP
+    return f"{' and '.join(parts)}{f' ({aside})' if aside else ''}: {helps}; see diagnostics_"

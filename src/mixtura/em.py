@@ -12,7 +12,7 @@ algorithm", Journal of the Royal Statistical Society B 39, 1977.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -27,6 +27,9 @@ from mixtura.update import MStep
 
 WINDOW = 5
 """Passes over which the gain is judged: EM gains little per pass where components overlap, for many passes."""
+
+LEFT = 1e-9
+"""Part of ``tol`` that may be left to gain, where a driver knows: then no parameter shows which way led there."""
 
 ROUNDING = 8 * np.finfo(np.float64).eps
 """A gain that is smaller than this part of the objective cannot be told from rounding."""
@@ -71,16 +74,24 @@ class Pass:
     loglik: float
     gain: float
     seconds: float
+    accelerated: bool = False
     reason: Reason | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class EStep:
-    """What a pass tells of ``model``: the sums that the M-step needs, and the ``objective`` (total nats)."""
+    """What a pass tells of ``model``: the sums that the M-step needs, and the ``objective`` (total nats).
+
+    ``accelerated``: the model is not the M-step of the one before.  ``accepted``: the driver goes on from it.
+    ``promised``: what the driver thinks is left to gain (total nats), where it has an opinion.
+    """
 
     model: Mixture
     statistics: Statistics
     objective: float
+    accelerated: bool = False
+    accepted: bool = True
+    promised: float = 0.0
 
     @property
     def loglik(self) -> float:
@@ -94,6 +105,10 @@ def e_step(problem: Problem, model: Mixture) -> EStep:
     return EStep(model, statistics, statistics.objective + problem.update.penalty(model))
 
 
+Driver = Callable[["Problem", Mixture], Iterator[EStep]]
+"""Passes from a start on, without end."""
+
+
 def iterate(problem: Problem, start: Mixture) -> Iterator[EStep]:
     """The passes of plain EM, the first at the start, without end."""
     model = start
@@ -103,14 +118,25 @@ def iterate(problem: Problem, start: Mixture) -> Iterator[EStep]:
         model = problem.update(told.statistics, model)
 
 
-def converged(objectives: list[float], tol: float) -> bool:
-    """Whether the gain over the last WINDOW passes is under ``tol`` nats, or the last one under rounding."""
+def size_of(problem: Problem, objective: float) -> float:
+    """Nats that count for rounding: the objective where the data have standard deviation one, so free of units."""
+    count, frame = problem.source.rows.total, float(problem.update.overall.layout.log_det_whitener[0])
+    return max(abs(objective - count * frame), count)
+
+
+def converged(objectives: list[float], size: float, tol: float, promised: float = 0.0) -> bool:
+    """Whether the gain over the last WINDOW passes is under ``tol`` nats, or the last one under rounding of ``size``.
+
+    Where the driver knows what is ``promised``, that has to be little beside ``tol`` too.
+    """
     if len(objectives) < 2:
         return False
     latest = objectives[-1]
-    rounding = ROUNDING * abs(latest)
+    rounding = ROUNDING * size
     if abs(latest - objectives[-2]) <= rounding:
         return True
+    if promised > max(LEFT * tol, rounding):
+        return False
     return len(objectives) > WINDOW and latest - objectives[-1 - WINDOW] < max(tol, rounding)
 
 
@@ -125,29 +151,43 @@ def fell(objectives: list[float]) -> bool:
     return len(objectives) > 1 and objectives[-1] < objectives[-2] - UNSURE * abs(objectives[-2])
 
 
-def passes(problem: Problem, start: Mixture, *, tol: float, max_iter: int, member: bool = True) -> Iterator[Pass]:
+def passes(
+    problem: Problem, start: Mixture, *, tol: float, max_iter: int, member: bool = True, driver: Driver = iterate
+) -> Iterator[Pass]:
     """The passes of a run, of which the last carries the reason for stopping and the model to return.
 
-    In exact arithmetic no pass is worse than the one before.  Where it is, rounding has the say (a component lies flat,
-    columns differ in their last digits) or ``reg_covar`` has, and the run ends with the better model.  A start that is
-    not a ``member`` of the family may be better than all of it; the first pass is then not held against it.
+    In exact arithmetic no pass of EM is worse than the one before.  Where it is, rounding has the say (a component lies
+    flat, columns differ in their last digits) or ``reg_covar`` has, and the run ends with the better model.  A start
+    that is not a ``member`` of the family may be better than all of it; the first pass is then not held against it.
+
+    What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run that converges on an
+    accelerated model ends with an update of EM, so that the model returned is the M-step of its own neighbour.
     """
     objectives: list[float] = []
     began = time.perf_counter()
-    steps = iterate(problem, start)
+    steps = driver(problem, start)
     told = next(steps)
-    for index in range(max_iter + 1):
+    index = 0
+    while True:
         objectives.append(told.objective)
         seconds = time.perf_counter() - began
-        latest = Pass(index, told.model, told.objective, told.loglik, recent_gain(objectives), seconds)
-        if converged(objectives if member else objectives[1:], tol):
-            yield replace(latest, reason=Reason.CONVERGED)
+        gain = recent_gain(objectives)
+        latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
+        if converged(objectives if member else objectives[1:], size_of(problem, told.objective), tol, told.promised):
+            if not told.accelerated or index == max_iter:
+                yield replace(latest, reason=Reason.CONVERGED)
+                return
+            steps = driver(problem, problem.update(told.statistics, told.model))
+        last = told
+        while index < max_iter:
+            index += 1
+            told = next(steps)
+            if told.accepted:
+                break
+        if told is last or not told.accepted:
+            yield replace(latest, index=index, reason=Reason.MAX_ITER)
             return
-        if index == max_iter:
-            yield replace(latest, reason=Reason.MAX_ITER)
-            return
-        told = next(steps)
-        if (member or index > 0) and fell([*objectives, told.objective]):
+        if (member or index > 1) and fell([*objectives, told.objective]):
             yield replace(latest, reason=Reason.ROUNDING if problem.update.reg_covar == 0 else Reason.REG_COVAR)
             return
         yield latest

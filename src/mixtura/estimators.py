@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
 from mixtura import em, evaluate, start, validation
+from mixtura.accelerate import driver_of
 from mixtura.covariance import suited
 from mixtura.degeneracy import COUNTED, HARMLESS, Diagnosis, diagnose, distinct_rows, is_degenerate, sentence
 from mixtura.engine import Engine, make_engine, one_blas_thread
@@ -53,6 +54,7 @@ class _Task:
     x: AnyArray
     present: Any
     problem: em.Problem
+    driver: em.Driver
     scale: float
     total_weight: float
     n_present: float
@@ -75,12 +77,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Stop when the log-likelihood gained less than this in the last five passes together, in total nats over all
         rows (weights count with mean one).
     max_iter : int
-        Largest number of updates; the model after the last one is evaluated once more, so that ``loglik_`` is its own.
+        Largest number of updates, tries of ``accelerate`` that were not accepted among them; the model after the last
+        one is evaluated once more, so that ``loglik_`` is its own.
     n_init : "auto" or int
         "auto": several short runs, the best carried on; an integer: so many runs to the end, the best kept.
     init : str, array or callable
         "auto", "k-means++", "kmeans", "random", "random_from_data", labels (n,), responsibilities (n, K), or a function
         (X, n_components, rng) -> responsibilities.
+    accelerate : {"auto", "lbfgs", "squarem"} or None
+        How to reach the optimum of EM in fewer passes, which overlapping components make worth while; the objective
+        still never falls, and easy problems are left to EM.  "lbfgs": quasi-Newton steps, preconditioned by EM;
+        "squarem": extrapolation of pairs of EM updates; None: EM alone.  "auto" is plain EM for now.  The others work
+        for covariance types whose letters are all E or all V, without ``reg_covar`` and ``EigenvalueRatio``.
     weights_init, means_init, covariances_init, precisions_init : array-like or None
         The user's own start, kept exactly as it is: (K,), (K, d) and covariances or precisions in the shape of the
         fitted attribute.  What is not given is filled in: with means alone, equal weights and the covariance of all
@@ -123,8 +131,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
         Total log-likelihood per pass; the objective per pass as a mean per unit of weight; the last of these.
     history_ : list of dict
-        Per pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik, seconds,
-        accelerated; with ``trace`` the model.
+        Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
+        seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model.
     restarts_ : list of dict
         Per start: objective (total nats over the rows it was tried on), passes, outcome.
     diagnostics_ : list of dict
@@ -169,6 +177,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         max_iter: int = 1000,
         n_init: int | str = "auto",
         init: Any = "auto",
+        accelerate: str | None = "auto",
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         covariances_init: ArrayLike | None = None,
@@ -192,6 +201,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.max_iter = max_iter
         self.n_init = n_init
         self.init = init
+        self.accelerate = accelerate
         self.weights_init = weights_init
         self.means_init = means_init
         self.covariances_init = covariances_init
@@ -393,8 +403,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             eps=float(np.finfo(answer_dtype(x)).eps),
         )
         problem = em.Problem(source, update.overall.means[0], engine, update)
+        driver = driver_of(self.accelerate, update, self.covariance_type)
         entropy = start.entropy_of(self.random_state)
-        return _Task(x, there, problem, unit, rows.total, float(len(rows)), entropy)
+        return _Task(x, there, problem, driver, unit, rows.total, float(len(rows)), entropy)
 
     def _engine(self) -> Engine:
         validation.one_of(self.engine, "engine", ENGINES)
@@ -415,9 +426,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return x
 
     def _run(self, task: _Task, begin: Mixture) -> Iterator[em.Pass]:
-        parameters = (self.weights_init, self.means_init, self.covariances_init, self.precisions_init)
-        member = not self.warm_start and all(value is None for value in parameters)
-        return em.passes(task.problem, begin, tol=self.tol, max_iter=self.max_iter, member=member)
+        given_ones = [self.covariances_init, self.precisions_init]
+        if self.mixing == "equal":
+            given_ones.append(self.weights_init)
+        member = not self.warm_start and all(value is None for value in given_ones)
+        return em.passes(task.problem, begin, tol=self.tol, max_iter=self.max_iter, member=member, driver=task.driver)
 
     def _record(self, task: _Task, one: em.Pass) -> dict[str, Any]:
         """A pass as ``history_`` shows it."""
@@ -425,7 +438,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             "objective": one.objective * task.scale,
             "loglik": one.loglik * task.scale,
             "seconds": one.seconds,
-            "accelerated": False,
+            "accelerated": one.accelerated,
         }
         return record | {"model": one.model} if self.trace else record
 
@@ -464,10 +477,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             many = f"{self.df_} free parameters for {task.n_present:.0f} rows" if self.df_ > task.n_present else ""
             remarks["degenerate"] = sentence(found, few, many)
         if not self.converged_:
+            gain = em.recent_gain([record["objective"] for record in self.history_])
             remarks["convergence"] = (
-                f"EM made its {self.max_iter} updates and was still gaining "
-                f"{em.recent_gain([record['objective'] for record in self.history_]):.2g} nats per pass: "
+                f"EM made its {self.max_iter} updates and was still gaining {gain:.2g} nats per pass: "
                 "raise max_iter, or raise tol if that is near enough"
+                if self.max_iter > 0
+                else "EM made no update, the model is the start: raise max_iter"
             )
         return [asdict(one) for one in found], remarks
 

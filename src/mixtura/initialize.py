@@ -25,6 +25,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import validation
+from mixtura.covariance import broadcast
 from mixtura.degeneracy import is_degenerate
 from mixtura.em import Problem, passes
 from mixtura.engine import Serial, one_openmp_thread
@@ -85,10 +86,12 @@ def coordinates(rows: Rows, frame: Frame) -> Array:
     y = y[:, variance > 0] / np.sqrt(variance[variance > 0])
     if frame == "scaling" or y.shape[1] == 0:
         return np.asarray(y)
-    weighted = y if rows.weight is None else y * rows.weight[:, None]
-    values, vectors = np.linalg.eigh(weighted.T @ y / rows.total)
-    kept = values > 1e-12 * values[-1]
-    return np.asarray(y @ (vectors[:, kept] / np.sqrt(values[kept])))
+    for _ in range(2):  # once more, because squares know small eigenvalues to half of the digits only
+        weighted = y if rows.weight is None else y * rows.weight[:, None]
+        values, vectors = np.linalg.eigh(weighted.T @ y / rows.total)
+        kept = values > 1e-13 * values[-1]
+        y = y @ (vectors[:, kept] / np.sqrt(values[kept]))
+    return np.asarray(y)
 
 
 def from_responsibilities(rows: Rows, resp: Array, update: MStep, smoothing: float = SMOOTHING) -> Mixture:
@@ -171,6 +174,21 @@ def at_means(means: Array, update: MStep) -> Mixture:
     return Mixture.of(
         np.full(k, 1 / k), np.array(means), update.raised(np.broadcast_to(entries[0], (k, *entries.shape[1:])), means)
     )
+
+
+def with_empty(made: Mixture, k: int, update: MStep) -> Mixture:
+    """The mixture with so many empty components behind its own that there are ``k``; they lie where all rows do."""
+    n_more = k - made.n_components
+    if n_more == 0:
+        return made
+    overall = update.overall
+    weights = np.concatenate([made.weights, np.zeros(n_more)])
+    means = np.concatenate([made.means, np.repeat(overall.means, n_more, axis=0)])
+    diagonal = update.family.diagonal
+    entries, more = (one.layout.diagonal if diagonal else one.layout.dense for one in (made, overall))
+    if not update.family.pooled:
+        entries = np.concatenate([entries, np.repeat(more, n_more, axis=0)])
+    return Mixture.of(weights, means, update.raised(broadcast(entries[: 1 if update.family.pooled else k], k), means))
 
 
 STARTS: dict[str, Start] = {

@@ -79,7 +79,14 @@ def starts(
     n_starts = 1 if n_components == 1 else SHORT_RUNS if n_init is None else n_init
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 1)]
     sample = initialize.draw(problem.source, n_components, problem.update.family.frame, streams[0])
-    made = (own.over(make(sample, n_components, problem.update, rng)) for rng in streams[1:])
+    # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
+    n_made = n_components
+    if make in STARTS.values() and not own.partial and not problem.update.equal_mixing:
+        n_made = min(n_components, distinct_points(problem.source, n_components))
+    made = (
+        own.over(initialize.with_empty(make(sample, n_made, problem.update, rng), n_components, problem.update))
+        for rng in streams[1:]
+    )
     if n_init is not None or n_starts == 1:
         yield from enumerate(made)
         return
@@ -90,6 +97,17 @@ def starts(
     # So it does from what the user gave, which a short run would have moved.
     whole = len(sample.rows) == problem.source.n_rows or own.partial or make not in STARTS.values()
     yield from ((i, candidates[i] if whole else reached[i]) for i in order[:RESCUES])
+
+
+def distinct_points(source: InMemory, enough: int) -> int:
+    """Number of different rows, counted until there are ``enough``."""
+    x, size = source.rows.x, 64 * enough
+    found = np.unique(x[:size], axis=0)
+    while len(found) < enough and size < len(x):
+        # Rows that differ from all that were found; what is left of a long table of few points is looked at once.
+        found = np.unique(np.concatenate([found, np.unique(x[size : 8 * size], axis=0)]), axis=0)
+        size *= 8
+    return len(found)
 
 
 def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int) -> Array | None:

@@ -36,7 +36,7 @@ FLOOR = 1e-6
 EPS = float(np.finfo(np.float64).eps)
 
 RESOLUTION = 4
-"""Smallest standard deviation of a component, as a fraction of its mean, in units of ``eps``: the next number."""
+"""Smallest standard deviation of a component, as a fraction of its mean, in units of EPS: the next number."""
 
 DEFINITE = 8
 """Smallest eigenvalue of a component's correlation matrix, per feature, in units of ``eps``."""
@@ -110,7 +110,7 @@ class MStep:
 
     def resolution(self, means: Array) -> Array:
         """Variances (K, d) under which numbers of the size of the means cannot be told apart, in the family's frame."""
-        least = (RESOLUTION * self.eps * means) ** 2
+        least = (RESOLUTION * EPS * means) ** 2
         return (
             np.repeat(least.max(axis=1, keepdims=True), least.shape[1], 1) if self.family.frame == "rotation" else least
         )

@@ -102,7 +102,11 @@ def complaint(case: Case, gm: GaussianMixture, warned: list[str]) -> str | None:
         return f"means {means.tolist()} lie outside the data, {low.tolist()} to {high.tolist()}"
     # responsibilities
     resp = gm.predict_proba(case.rows)
-    if not np.isfinite(resp).all() or (resp < 0).any() or (np.abs(resp.sum(axis=1) - 1) > 1e-12).any():
+    if (
+        not np.isfinite(resp).all()
+        or (resp < 0).any()
+        or (np.abs(resp.sum(axis=1) - 1) > 8 * len(weights) * np.finfo(resp.dtype).eps).any()
+    ):
         return "responsibilities are not finite with sum 1"
     if gm.labels_.shape != (len(case.rows),) or not np.array_equal(gm.labels_, gm.predict(case.rows)):
         return "labels_ are not what predict gives"

@@ -1,0 +1,371 @@
+"""Drivers that reach the optimum of EM in fewer passes: L-BFGS preconditioned by EM, and SQUAREM.
+
+EM gains little per pass where components overlap.  Near an optimum its step is I^-1 times the gradient, I the
+information that the rows would hold if their components were known.  So both drivers work in a chart, coordinates in
+which I is the identity at a reference (w0, m0, S0 = L0 L0') and the EM step is a step along the gradient.  With
+c_k the mass of component k at the reference, as a part of all rows, and S_k = L0 C_k C_k' L0', C_k lower triangular:
+
+    sqrt(w0_k)  log(w_k / w0_k)            (K,)             no such block with equal mixing; softmax on the way back
+    sqrt(c_k)   L0_k^-1 (m_k - m0_k)       (K, d)
+    sqrt(2 c_k) log (C_k)_jj               (K, d)           spherical: sqrt(2 d c_k) log C_k, (K, 1)
+    sqrt(c_k)   (C_k)_ij, i > j            (K, d(d-1)/2)    dense families only
+
+A shared covariance has one C and c = sum_k c_k; what a prior adds counts in c_k.  Any point of the chart is a mixture,
+and a change of units of the data changes none of the coordinates.
+
+The gradient comes of the same pass as the objective.  With n_k the mass and V_k the scatter about the *current* mean,
+both with what the prior adds, xbar_k the mean that EM would take, U = L^-1 of the current S, all divided by n:
+
+    d/d log w_k = mass_k - w_k      d/d m_k = n_k S_k^-1 (xbar_k - m_k)      d/d C_k = C_k'^-1 (U_k V_k U_k' - n_k I)
+
+On the floor, and where a component is empty, the objective is not smooth in these coordinates: there EM has the say.
+
+References: M. Jamshidian and R. I. Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", Journal
+of the Royal Statistical Society B 59, 1997; J. Nocedal and S. J. Wright, *Numerical Optimization*, Springer, 2006
+(algorithm 7.4: the two loops); R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the
+convergence of any EM algorithm", Scandinavian Journal of Statistics 35, 2008 (SQUAREM, scheme S3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
+from mixtura.degeneracy import EMPTY_MASS
+from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate
+from mixtura.families import Family
+from mixtura.mixture import Mixture
+from mixtura.priors import EigenvalueRatio
+from mixtura.rows import Array
+from mixtura.update import MStep
+
+PLAIN = 5
+"""Updates of plain EM at the beginning: they take the big steps from the start, and choose the basin."""
+
+FAST = 0.7
+"""Gain of a pass relative to the one before, under which plain EM is as fast as anything."""
+
+MEMORY = 10
+"""Pairs of step and change of gradient that L-BFGS knows the curvature from."""
+
+CURVED = 1e-6
+"""Curvature along a step, relative to that of complete data, that a pair must show to be remembered."""
+
+REACH = 2.0
+"""Length of a first step at most, in EM steps.  (Further steps earn their length; a long one may leave the basin.)"""
+
+LONGER = 2.5
+"""By how much the length grows after a step that was cut to it and found good."""
+
+ASCENT = 1e-4
+"""Part of what the gradient promises that a step has to gain (Armijo)."""
+
+STRIDE = 4.0
+"""Largest extrapolation of SQUAREM at first, and the factor by which it changes."""
+
+UNIT = 1.0
+"""Largest change that a step makes to a component, in its own standard units: no exponential overflows."""
+
+
+TINY = float(np.finfo(np.float64).tiny)
+
+
+# the chart ----------------------------------------------------------------------------------------------------------
+
+
+def has_chart(family: Family) -> bool:
+    """Whether the family's covariances have the coordinates above: what it has of letters is all E or all V.
+
+    For VEI, EVI, VEE and EVV the unit lower triangle of S = L D L' would serve; they have no chart yet.
+    """
+    return family.uniform
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Coordinates x (p,) about the model of a pass: ``scale`` (p,) times the logarithms and whitened entries y."""
+
+    update: MStep
+    reference: Mixture
+    scale: Array
+
+    @classmethod
+    def about(cls, update: MStep, told: EStep) -> Chart | None:
+        """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
+        model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
+        floored = isinstance(model.layout, Dense) and model.layout.accurate is not None
+        if floored or min(told.statistics.mass.min(), model.weights.min() * told.statistics.count) <= EMPTY_MASS:
+            return None
+        pulled = counted = told.statistics.mass / told.statistics.count
+        if conjugate is not None:
+            pulled = pulled + conjugate.shrinkage / told.statistics.count
+            counted = counted + conjugate.mass / told.statistics.count
+        if family.pooled:
+            counted = counted.sum(keepdims=True)
+        d = model.n_features
+        i, j = np.tril_indices(d)
+        twice = np.array([2.0 * d]) if family.spherical else np.full(d, 2.0) if family.diagonal else 1.0 + (i == j)
+        information = [
+            np.zeros(0) if update.equal_mixing else model.weights,
+            np.repeat(pulled, d),
+            np.outer(counted, twice).ravel(),
+        ]
+        return cls(update, model, np.sqrt(np.concatenate(information)))
+
+    @property
+    def copies(self) -> int:
+        """How many covariances there are: K, or one."""
+        return 1 if self.update.family.pooled else self.reference.n_components
+
+    @cached_property
+    def factor(self) -> Array:
+        """L0 (K or 1, d, d), or its diagonal (K or 1, d)."""
+        return self._factor(self.reference.layout)
+
+    def _factor(self, layout: Covariances) -> Array:
+        own = np.sqrt(layout.variances) if isinstance(layout, Diagonal) else layout.factor
+        return own[: self.copies]
+
+    def _join(self, weights: Array, means: Array, covariances: Array) -> Array:
+        """One vector of the blocks; of a matrix its lower triangle, of a spherical family one entry."""
+        if covariances.ndim == 3:
+            covariances = covariances[:, *np.tril_indices(covariances.shape[1])]
+        elif self.update.family.spherical:
+            covariances = covariances[:, :1]
+        return np.concatenate([weights[: 0 if self.update.equal_mixing else None], means.ravel(), covariances.ravel()])
+
+    def point(self, model: Mixture) -> Array:
+        """The coordinates of a model that has the family and no component on the floor."""
+        reference, factor = self.reference, self._factor(model.layout)
+        away = model.means - reference.means
+        white = reference.layout.whitener
+        if white.ndim == 2:
+            means, covariances = white * away, np.log(white[: self.copies] * factor)
+        else:
+            means = np.einsum("kij,kj->ki", white, away)
+            covariances = np.tril(white[: self.copies] @ factor)
+            diagonal = np.arange(model.n_features)
+            covariances[:, diagonal, diagonal] = np.log(covariances[:, diagonal, diagonal])
+        return self.scale * self._join(np.log(model.weights / reference.weights), means, covariances)
+
+    def model(self, x: Array) -> Mixture | None:
+        """The mixture at these coordinates; None if a component would lie under the floor."""
+        k, d = self.reference.means.shape
+        y = x / self.scale
+        weights = self.reference.weights
+        if not self.update.equal_mixing:
+            weights = weights * np.exp(y[:k])
+            weights, y = weights / weights.sum(), y[k:]
+        away, y = y[: k * d].reshape(k, d), y[k * d :].reshape(self.copies, -1)
+        if self.factor.ndim == 2:
+            means = self.reference.means + self.factor * away
+            covariances = (self.factor * np.exp(y)) ** 2
+        else:
+            means = self.reference.means + np.einsum("kij,kj->ki", np.broadcast_to(self.factor, (k, d, d)), away)
+            lower = np.zeros((self.copies, d, d))
+            lower[:, *np.tril_indices(d)] = y
+            diagonal = np.arange(d)
+            lower[:, diagonal, diagonal] = np.exp(lower[:, diagonal, diagonal])
+            root = self.factor @ lower
+            covariances = root @ root.transpose(0, 2, 1)
+            covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
+        layout = self.update.raised(broadcast(covariances, k), means)
+        entries = layout.variances if isinstance(layout, Diagonal) else layout.matrices
+        return Mixture.of(weights, means, layout) if np.array_equal(entries[: self.copies], covariances) else None
+
+    def gradient(self, told: EStep) -> Array:
+        """The gradient (p,) of the objective of ``told`` at its model, per unit of weight."""
+        model, statistics = told.model, told.statistics
+        conjugate = self.update.conjugate(model.n_components)
+        shift = statistics.shift()
+        counted = pulled = statistics.mass
+        means, scatter = statistics.center + shift, statistics.scatter(shift)
+        if conjugate is not None:
+            pulled = pulled + conjugate.shrinkage
+            counted, means, scatter = conjugate.added(counted, means, scatter)
+        away, white, factor = means - model.means, model.layout.whitener, self.factor
+        if white.ndim == 2:
+            squares = white**2 * (scatter + pulled[:, None] * away**2) - counted[:, None]
+            along_means = pulled[:, None] * factor * white**2 * away
+            if self.update.family.spherical:
+                squares = squares.sum(axis=1, keepdims=True)
+            along_covariances = squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares
+        else:
+            back = (white[: self.copies] @ factor).transpose(0, 2, 1)  # C'^-1
+            off = np.einsum("kij,kj->ki", white, away)
+            squares = (
+                white @ scatter @ white.transpose(0, 2, 1) + pulled[:, None, None] * off[:, :, None] * off[:, None]
+            )
+            squares = squares - counted[:, None, None] * np.eye(model.n_features)
+            along_means = pulled[:, None] * np.einsum("kij,kj->ki", np.broadcast_to(back, white.shape), off)
+            along_covariances = back @ (squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares)
+            diagonal = np.arange(model.n_features)  # of the logarithm: times C_jj
+            along_covariances[:, diagonal, diagonal] /= back[:, diagonal, diagonal]
+        along_weights = statistics.mass - model.weights * statistics.count
+        return self._join(along_weights, along_means, along_covariances) / (self.scale * statistics.count)
+
+    def within(self, step: Array, length: float) -> Array:
+        """The step itself, or cut to ``length`` and to what no component takes amiss."""
+        size, farthest = float(np.sqrt(step @ step)), float(np.abs(step / self.scale).max())
+        part = min(length / max(size, TINY), UNIT / max(farthest, TINY))
+        return step if part >= 1 else part * step
+
+
+# the drivers --------------------------------------------------------------------------------------------------------
+
+
+def lbfgs(problem: Problem, start: Mixture) -> Iterator[EStep]:
+    """The passes of EM, then of L-BFGS, with an update of EM wherever L-BFGS does not climb."""
+    told = yield from _plain(problem, start)
+    while True:
+        chart = Chart.about(problem.update, told)
+        if chart is not None:
+            told = yield from _climb(problem, chart, told)
+        # What was left before the update is left after it, at most; of EM alone nothing is known.
+        told = replace(_em(problem, told), promised=told.promised if told.accelerated else 0.0)
+        yield told
+
+
+def _em(problem: Problem, told: EStep) -> EStep:
+    return e_step(problem, problem.update(told.statistics, told.model))
+
+
+def _plain(problem: Problem, start: Mixture) -> Generator[EStep, None, EStep]:
+    """Passes of plain EM, more than PLAIN, until their gains fall off slowly; the last.
+
+    While gains grow, EM is on its way out of a bad place, and no quadratic model holds; while they fall off quickly,
+    nothing is faster.  Where they fall off slowly, what is left is the sum of their geometric series (Aitken).
+    """
+    before, latest = 0.0, 0.0
+    told = e_step(problem, start)
+    for index in count():
+        ratio = latest / before if index > PLAIN and before > 0 else 0.0
+        slow = FAST < ratio < 1
+        told = replace(told, promised=latest * ratio / (1 - ratio) if slow else 0.0)
+        yield told
+        if slow:
+            break
+        after = _em(problem, told)
+        before, latest, told = latest, after.objective - told.objective, after
+    return told
+
+
+def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None, EStep]:
+    """Passes of L-BFGS from the chart's reference ``told`` until one does not climb; the last that did."""
+    x = np.zeros_like(chart.scale)
+    gradient = direction = chart.gradient(told)
+    pairs: tuple[tuple[Array, Array], ...] = ()
+    taken = 0
+    length = REACH * float(np.sqrt(gradient @ gradient))
+    while True:
+        step = chart.within(direction, length)
+        wanted = told.statistics.count * float(step @ gradient)
+        model = chart.model(x + step) if wanted > ROUNDING * abs(told.objective) else None
+        if model is None:
+            return told
+        tried = replace(e_step(problem, model), accelerated=True)
+        if not tried.objective - told.objective >= ASCENT * wanted:
+            yield replace(tried, accepted=False)
+            return told
+        if step is not direction:
+            length *= LONGER
+        after = chart.gradient(tried)
+        change = gradient - after
+        if change @ step > CURVED * (step @ step):
+            pairs = (*pairs, (step, change))[-MEMORY:]
+        x, gradient, direction = x + step, after, ascent(after, pairs)
+        if direction @ gradient <= ASCENT * np.sqrt((direction @ direction) * (gradient @ gradient)):
+            direction, pairs = gradient, ()
+        taken += 1
+        known = taken >= min(WINDOW, len(x))
+        left = 0.5 * tried.statistics.count * float(direction @ gradient) if known else np.inf
+        told = replace(tried, promised=left)
+        yield told
+
+
+def ascent(gradient: Array, pairs: tuple[tuple[Array, Array], ...]) -> Array:
+    """Inverse information times gradient, by the two loops of L-BFGS; without pairs it is that of complete data."""
+    direction = gradient.copy()
+    found = []
+    for step, change in reversed(pairs):
+        part = (step @ direction) / (step @ change)
+        direction -= part * change
+        found.append(part)
+    for (step, change), part in zip(pairs, reversed(found), strict=True):
+        direction += (part - (change @ direction) / (step @ change)) * step
+    return direction
+
+
+def squarem(problem: Problem, start: Mixture) -> Iterator[EStep]:
+    """The passes of EM, then cycles of two EM updates and an extrapolation along them."""
+    told = yield from _plain(problem, start)
+    stride = STRIDE
+    while True:
+        first, told = told, _em(problem, told)
+        target = problem.update(told.statistics, told.model)
+        chart = Chart.about(problem.update, told)
+        model = None
+        if chart is not None:
+            move, ratio, left = extrapolation(chart, first.model, target, stride)
+            model = chart.model(move) if ratio > 1 else None
+            told = replace(told, promised=told.statistics.count * left)
+        yield told
+        tried = None if model is None else replace(e_step(problem, model), accelerated=True, promised=told.promised)
+        if tried is not None and tried.objective >= told.objective:
+            told = tried
+            yield told
+            stride *= STRIDE if ratio == stride else 1.0
+        elif tried is not None:
+            yield replace(tried, accepted=False)
+            stride = max(ratio / STRIDE, STRIDE)
+        if told is not tried:
+            told = replace(e_step(problem, target), promised=told.promised)
+            yield told
+
+
+def extrapolation(chart: Chart, first: Mixture, last: Mixture, stride: float) -> tuple[Array, float, float]:
+    """Scheme S3 from ``first``, the chart's reference after it and ``last`` after that.
+
+    The point, its alpha, and what is left to gain if EM goes on like that, per unit of weight.
+    """
+    begin, end = chart.point(first), chart.point(last)
+    r = -begin
+    v = end - r
+    size = float(np.sqrt(v @ v))
+    alpha = max(float(np.sqrt(r @ r)) / size, 1.0) if size > 0 else 1.0
+    left = 0.5 * alpha * float(end @ end)
+    alpha = min(alpha, stride)
+    return chart.within(begin + 2 * alpha * r + alpha**2 * v, np.inf), alpha, left
+
+
+# the choice ---------------------------------------------------------------------------------------------------------
+
+DRIVERS: dict[str, Driver] = {"lbfgs": lbfgs, "squarem": squarem}
+
+
+def driver_of(accelerate: Any, update: MStep, covariance_type: str) -> Driver:
+    """The driver that a user asked for; None is plain EM.
+
+    So is "auto" yet: L-BFGS carries differences of rounding into the ninth digit, which weights and repeated rows must
+    agree in, and from some starts it ends at another optimum than EM.
+    """
+    if accelerate is None or accelerate == "auto":
+        return iterate
+    if not isinstance(accelerate, str) or accelerate not in ("auto", *DRIVERS):
+        names = ", ".join(map(repr, ("auto", *DRIVERS)))
+        raise ValueError(f"accelerate must be {names} or None, got {accelerate!r}: choose one of these")
+    if update.reg_covar > 0:
+        hindrance = "works without reg_covar only, which makes EM maximise nothing"
+    elif isinstance(update.prior, EigenvalueRatio):
+        hindrance = "works without the constraint EigenvalueRatio only"
+    elif not has_chart(update.family):
+        hindrance = f"needs a covariance_type whose letters are all E or all V, got {covariance_type!r}"
+    else:
+        return DRIVERS[accelerate]
+    raise ValueError(f'accelerate={accelerate!r} {hindrance}: use accelerate="auto" or None')
