@@ -82,8 +82,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     n_init : "auto" or int
         "auto": several short runs, the best carried on; an integer: so many runs to the end, the best kept.
     init : str, array or callable
-        "auto", "k-means++", "kmeans", "random", "random_from_data", labels (n,), responsibilities (n, K), or a function
-        (X, n_components, rng) -> responsibilities.
+        "auto", "k-means++", "kmeans", "random", "random_from_data", "hierarchical", labels (n,), responsibilities
+        (n, K), or a function (X, n_components, rng) -> responsibilities.  "hierarchical" agglomerates up to 2,000 rows
+        (of more, a random subset) and leaves nothing to chance; starts after the first agglomerate random halves.
     accelerate : {"auto", "lbfgs", "squarem"} or None
         How to reach the optimum of EM in fewer passes, which overlapping components make worth while; the objective
         still never falls, and easy problems are left to EM.  "lbfgs": quasi-Newton steps, preconditioned by EM;

@@ -30,6 +30,7 @@ from mixtura.degeneracy import is_degenerate
 from mixtura.em import Problem, passes
 from mixtura.engine import Serial, one_openmp_thread
 from mixtura.families import Frame
+from mixtura.hierarchical import MAX_ROWS, agglomerate
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, InMemory, Rows
 from mixtura.statistics import Statistics, given
@@ -191,12 +192,59 @@ def with_empty(made: Mixture, k: int, update: MStep) -> Mixture:
     return Mixture.of(weights, means, update.raised(broadcast(entries[: 1 if update.family.pooled else k], k), means))
 
 
+VOLUME_FEATURES = 32
+"""Coordinates up to which a start looks at the volume of clusters; with more, few clusters have rows enough for one."""
+
+PART_ROWS = 500
+"""Rows of a part that is agglomerated instead of the whole."""
+
+
+def hierarchical(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
+    """The clusters of model-based agglomeration; of more than MAX_ROWS rows a random subset is agglomerated.
+
+    Each family in its own frame, by the sum of squares where one covariance serves all components, else by volumes.
+    (mclust agglomerates by volumes for all of them, in coordinates scaled half way to white ones: Scrucca and
+    Raftery, "Improved initialisation of model-based clustering using Gaussian hierarchical partitions", 2015.)
+    """
+    by_volume = not update.family.pooled and sample.z.shape[1] <= VOLUME_FEATURES
+    return _agglomerated(sample, k, update, rng, MAX_ROWS, "VVV" if by_volume else "EII")
+
+
+def hierarchical_in_part(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
+    """The clusters of a random half of the rows, at most PART_ROWS, by either criterion."""
+    by_volume = rng.random() < 0.5 and sample.z.shape[1] <= VOLUME_FEATURES
+    rows = min(PART_ROWS, (len(sample.z) + 1) // 2)
+    return _agglomerated(sample, k, update, rng, rows, "VVV" if by_volume else "EII")
+
+
+def _agglomerated(
+    sample: Sample, k: int, update: MStep, rng: np.random.Generator, most: int, criterion: str
+) -> Mixture:
+    rows, z = sample.rows, sample.z
+    if len(z) > most:
+        chosen = rng.choice(len(z), size=most, replace=False, shuffle=False)
+        rows, z = rows[chosen], z[chosen]
+    # Equal rows are found in their own units, where they are equal to the last bit, and brought into an order that
+    # neither units nor the order of the rows change: by it, equal merges are told apart.
+    _, first, index = np.unique(rows.x, axis=0, return_index=True, return_inverse=True)
+    index = index.reshape(len(z))
+    if len(first) < k or z.shape[1] == 0:  # fewer distinct rows than clusters: let chance share them out
+        return random(sample, k, update, rng)
+    weight = np.bincount(index, rows.weight).astype(np.float64)
+    merges = agglomerate(z[first], weight, criterion)
+    return from_responsibilities(rows, validation.one_hot(merges.labels(k)[index], k), update)
+
+
 STARTS: dict[str, Start] = {
     "k-means++": k_means_plus_plus,
     "kmeans": k_means,
     "random": random,
     "random_from_data": random_from_data,
+    "hierarchical": hierarchical,
 }
+
+AGAIN: dict[Start, Start] = {hierarchical: hierarchical_in_part}
+"""What the second and later starts are made by, where the first leaves nothing to chance."""
 
 AUTO = "k-means++"
 """What init="auto" stands for."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import NotFittedError
 
 from mixtura import evaluate, validation
 from mixtura.covariance import Covariances, Dense, Diagonal, read_only
@@ -338,3 +339,18 @@ class Mixture:
         from mixtura import plot
 
         return (plot.density if self.n_features == 1 else plot.scatter)(self, X, ax=ax)
+
+
+def mixture_of(model: object) -> Mixture:
+    """The mixture that a fitted estimator holds, or the one that is given."""
+    mixture = model if isinstance(model, Mixture) else getattr(model, "mixture_", None)
+    if isinstance(mixture, Mixture):
+        return mixture
+    if hasattr(model, "fit"):
+        raise NotFittedError(
+            f"expected a fitted estimator, got a {type(model).__name__} that is not fitted: call fit(X) first"
+        )
+    raise ValueError(
+        f"expected a fitted estimator or a Mixture, got {type(model).__name__}: "
+        "pass the model first and the rows second"
+    )

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
-from sklearn.exceptions import NotFittedError
 
 from mixtura import validation
-from mixtura.mixture import Mixture
+from mixtura.mixture import Mixture, mixture_of
 from mixtura.rows import Array
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def scatter(
     >>> len(ax.patches)
     4
     """
-    mixture = _mixture_of(model)
+    mixture = mixture_of(model)
     d = mixture.n_features
     if d == 1:
         raise ValueError("scatter needs a model of at least two features, got one: call mixtura.plot.density instead")
@@ -187,7 +186,7 @@ def density(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('length', 'density')
     """
-    mixture = _mixture_of(model)
+    mixture = mixture_of(model)
     index = _feature(feature, mixture.n_features)
     names = _names(model, X, feature_names, mixture.n_features)
     values = None
@@ -266,7 +265,7 @@ def loglik(model: object, *, ax: Axes | None = None) -> Axes:
             "loglik needs a fitted estimator, got a Mixture, which keeps no record of a fit: "
             "pass the GaussianMixture whose mixture_ it is"
         )
-    _mixture_of(model)
+    mixture_of(model)
     history = np.asarray(getattr(model, "log_likelihood_history_", ()), dtype=np.float64)
     if history.size == 0:
         raise ValueError(
@@ -315,20 +314,6 @@ def _axes(ax: Axes | None) -> Axes:
     except ImportError as error:
         raise ImportError('pictures need matplotlib, which is not installed: pip install "mixtura[plot]"') from error
     return plt.subplots(layout="constrained")[1]
-
-
-def _mixture_of(model: object) -> Mixture:
-    mixture = model if isinstance(model, Mixture) else getattr(model, "mixture_", None)
-    if isinstance(mixture, Mixture):
-        return mixture
-    if hasattr(model, "fit"):
-        raise NotFittedError(
-            f"expected a fitted estimator, got a {type(model).__name__} that is not fitted: call fit(X) first"
-        )
-    raise ValueError(
-        f"expected a fitted estimator or a Mixture, got {type(model).__name__}: "
-        "pass the model first and the rows second"
-    )
 
 
 def _names(model: object, X: object, given: Sequence[str] | None, d: int) -> list[str]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from mixtura import initialize, validation
 from mixtura.covariance import Covariances
 from mixtura.em import Problem
-from mixtura.initialize import AUTO, SHORT_RUNS, STARTS, Outcome, Sample
+from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, Outcome, Sample
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory
 from mixtura.statistics import given
@@ -83,9 +83,11 @@ def starts(
     n_made = n_components
     if make in STARTS.values() and not own.partial and not problem.update.equal_mixing:
         n_made = min(n_components, distinct_points(problem.source, n_components))
+    makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
+    pairs = zip(makers, streams[1:], strict=True)
     made = (
-        own.over(initialize.with_empty(make(sample, n_made, problem.update, rng), n_components, problem.update))
-        for rng in streams[1:]
+        own.over(initialize.with_empty(maker(sample, n_made, problem.update, rng), n_components, problem.update))
+        for maker, rng in pairs
     )
     if n_init is not None or n_starts == 1:
         yield from enumerate(made)

@@ -1,6 +1,6 @@
-"""Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes NAME.json beside this file.
+"""Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes the JSON files beside this one.
 
-FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior}.json, as README.md describes them.
+FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc}.json, as README.md describes them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 NAMES = ("acidity", "diabetes", "faithful", "galaxies", "iris")
+MERGED = ("crabs", "diabetes", "faithful", "geyser", "iris")
 MODELS = ("E", "V", "EII", "VII", "EEI", "VVI", "EEE", "VVV")
 MOST_COMPONENTS = 4
 NO_MAXIMUM = ("EII", "EEI")
@@ -97,9 +98,26 @@ def stripped(folder, name):
     }
 
 
+def merged(folder, name):
+    """How others merge the components of one mixture; the file of one of the two may be missing."""
+    kinds = [kind for kind in ("combi", "merge_fpc") if (folder / name / f"{kind}.json").exists()]
+    found = {kind: read(folder, name, kind) for kind in kinds}
+    kept = {"x": data(folder / "data" / f"{name}.csv"), **only(found[kinds[0]], "pro", "mean", "sigma")}
+    if "combi" in found:
+        kept |= only(found["combi"], "entropy_by_k", "classification_by_k")
+        kept["optimal_k"] = found["combi"]["optimal_k"]["two_piece"]
+    if "merge_fpc" in found:
+        methods = found["merge_fpc"]["methods"]
+        kept["demp"] = only(methods["demp"], "clustering", "merge_values")
+        kept["ridgeline"] = only(methods["ridge.ratio"], "clustering", "merge_values")
+    return kept
+
+
 def main(folder):
-    for name in NAMES:
-        text = json.dumps(stripped(Path(folder), name), separators=(",", ":"))
+    results = {name: stripped(Path(folder), name) for name in NAMES}
+    results["merging"] = {name: merged(Path(folder), name) for name in MERGED}
+    for name, result in results.items():
+        text = json.dumps(result, separators=(",", ":"))
         Path(__file__).with_name(f"{name}.json").write_text(text + "\n")
 
 
