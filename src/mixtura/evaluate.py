@@ -42,6 +42,7 @@ def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, 
             pass
 
 
+@np.errstate(over="ignore")  # a log density under the range of float32 is minus infinity there
 def log_density(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
     """log p(x), (n,)."""
     out = np.empty(len(x), dtype)
