@@ -76,6 +76,9 @@ LONGER = 2.5
 ASCENT = 1e-4
 """Part of what the gradient promises that a step has to gain (Armijo)."""
 
+THIN = 1e-3
+"""Smallest eigenvalue of a C: what shrinks further from where it was known is for EM to look at."""
+
 UNTOLD = 100.0
 """Roundings of the objective, of which fewer cannot tell whether a step of such a gain was good; the gradient can."""
 
@@ -103,6 +106,11 @@ def has_chart(family: Family) -> bool:
     return family.uniform
 
 
+def emptied(told: EStep) -> bool:
+    """Whether a component has lost its rows: the logarithm of its weight would go on for ever."""
+    return bool(min(told.statistics.mass.min(), told.model.weights.min() * told.statistics.count) <= EMPTY_MASS)
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
     """Coordinates x (p,) about the model of a pass: ``scale`` (p,) times the logarithms and whitened entries y."""
@@ -116,7 +124,7 @@ class Chart:
         """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
         model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
         floored = isinstance(model.layout, Dense) and model.layout.accurate is not None
-        if floored or min(told.statistics.mass.min(), model.weights.min() * told.statistics.count) <= EMPTY_MASS:
+        if floored or emptied(told):
             return None
         pulled = counted = told.statistics.mass / told.statistics.count
         if conjugate is not None:
@@ -184,7 +192,7 @@ class Chart:
         return stretch + np.eye(d)
 
     def model(self, x: Array) -> Mixture | None:
-        """The mixture at these coordinates; None if a component would lie under the floor."""
+        """The mixture at these coordinates; None if a component would lie under the floor, or be next to nothing."""
         k, d = self.reference.means.shape
         y = x / self.scale
         weights = self.reference.weights
@@ -197,7 +205,10 @@ class Chart:
             covariances = (self.factor * np.exp(y)) ** 2
         else:
             means = self.reference.means + np.einsum("kij,kj->ki", np.broadcast_to(self.factor, (k, d, d)), away)
-            root = self.factor @ self._stretch(y)
+            stretch = self._stretch(y)
+            if np.linalg.eigvalsh(stretch).min() < THIN:
+                return None
+            root = self.factor @ stretch
             covariances = root @ root.transpose(0, 2, 1)
             covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
         layout = self.update.raised(broadcast(covariances, k), means)
@@ -325,6 +336,8 @@ def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None
         left = 0.5 * tried.statistics.count * float(direction @ gradient) if known else np.inf
         told = replace(tried, promised=left)
         yield told
+        if emptied(told):
+            return told
 
 
 def ascent(gradient: Array, pairs: tuple[tuple[Array, Array], ...]) -> Array:

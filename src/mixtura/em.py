@@ -167,8 +167,8 @@ def passes(
     flat, columns differ in their last digits) or ``reg_covar`` has, and the run ends with the better model.  A start
     that is not a ``member`` of the family may be better than all of it; the first pass is then not held against it.
 
-    What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run that converges on an
-    accelerated model ends with an update of EM, so that the model returned is the M-step of its own neighbour.
+    What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run never ends with an
+    accelerated model, but with an update of EM after it, so that the model returned is the M-step of its neighbour.
     """
     objectives: list[float] = []
     began = time.perf_counter()
@@ -180,10 +180,11 @@ def passes(
         seconds = time.perf_counter() - began
         gain = recent_gain(objectives)
         latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
-        if converged(objectives if member else objectives[1:], size_of(problem, told.objective), tol, told):
-            if not told.accelerated or index == max_iter:
-                yield replace(latest, reason=Reason.CONVERGED)
-                return
+        done = converged(objectives if member else objectives[1:], size_of(problem, told.objective), tol, told)
+        if done and not told.accelerated:
+            yield replace(latest, reason=Reason.CONVERGED)
+            return
+        if told.accelerated and (done or index == max_iter - 1):
             steps = driver(problem, problem.update(told.statistics, told.model))
         last = told
         while index < max_iter:

@@ -125,6 +125,7 @@ class MStep:
             return Diagonal(broadcast(np.maximum(estimates, self.floor + least), len(means)))
         return self._raised_dense(estimates, least, len(means))
 
+    @np.errstate(over="ignore", invalid="ignore")  # a variance may be as little as the smallest number
     def _raised_dense(self, estimates: Array, least: Array, n_components: int) -> Dense:
         layout = Dense(estimates)
         definite = self.definite(layout)
@@ -133,7 +134,7 @@ class MStep:
             squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
             white = layout.whitener @ self.factor
             bound = np.einsum("kij,kij->k", white, white) + (squares * least).sum(axis=1)
-            low = np.maximum(bound, (squares * definite).sum(axis=1)) > 1
+            low = ~(np.maximum(bound, (squares * definite).sum(axis=1)) <= 1)  # what is no number is under it, too
         except np.linalg.LinAlgError:
             low = np.ones(len(estimates), dtype=bool)
         if not low.any():  # the layout that was looked at, with its factors, unless one serves all components
