@@ -9,7 +9,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import GaussianMixture
 
-FAMILIES = ("EII", "VII", "EEI", "VVI", "EEE", "VVV")
+FAMILIES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
+COUPLED = ("VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
+"""Families whose components share some of volume, shape and orientation, neither all nor none."""
+UNIFORM = tuple(family for family in FAMILIES if family not in COUPLED)
+"""Families whose components share all of their covariance or nothing."""
+TURNED = ("EVE", "VVE")
+"""Families with common axes: an M-step comes nearer to them, and does not find them at once."""
+STEPPED = tuple(family for family in FAMILIES if family not in TURNED)
+"""Families whose M-step has one answer."""
 ALIASES = {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}
 TYPES = (*ALIASES, *FAMILIES)
 MIXING = ("free", "equal")

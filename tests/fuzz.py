@@ -16,6 +16,7 @@ import re
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -345,14 +346,14 @@ def own_start(rng: np.random.Generator, rows: np.ndarray, n_components: int) -> 
             return {"means_init": x[rng.integers(n, size=n_components)].tolist(), "weights_init": weights.tolist()}
 
 
-def drawn(rng: np.random.Generator) -> Case:
-    """A random case; most are small."""
+def drawn(rng: np.random.Generator, types: Sequence[str] = TYPES) -> Case:
+    """A random case of one of these covariance types; most are small."""
     kind = str(rng.choice(list(KINDS)))
     n = int(rng.choice([rng.integers(1, 6), rng.integers(5, 30), rng.integers(20, 80), 300], p=[0.3, 0.4, 0.25, 0.05]))
     d = int(rng.choice([1, 2, 3, 5, 12, 35], p=[0.25, 0.3, 0.25, 0.15, 0.04, 0.01]))
     k = int(rng.choice([1, 2, 3, 5, 9, 30], p=[0.15, 0.3, 0.3, 0.2, 0.04, 0.01]))
     rows = awkward(rng, kind, n, d)
-    settings = settings_for(rng, str(rng.choice(TYPES)), k)
+    settings = settings_for(rng, str(rng.choice(types)), k)
     if rng.random() < 0.15:
         settings |= own_start(rng, rows, k)
     if "weights_init" in settings:  # equal weights would leave this start with the first update
@@ -417,6 +418,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="time to spend")
     parser.add_argument("--fits", type=int, default=None, help="stop after so many fits")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--types", nargs="+", choices=TYPES, default=TYPES, metavar="TYPE", help="covariance types")
     parser.add_argument("--most", type=int, default=4, help="failures of one sort to write; more are only counted")
     options = parser.parse_args()
 
@@ -426,7 +428,7 @@ def main() -> int:
     slowest = (0.0, -1)
     index = 0
     while time.perf_counter() - began < options.seconds and (options.fits is None or index < options.fits):
-        case = drawn(np.random.default_rng([options.seed, index]))
+        case = drawn(np.random.default_rng([options.seed, index]), options.types)
         start = time.perf_counter()
         failure, gm = problem(case)
         slowest = max(slowest, (time.perf_counter() - start, index))

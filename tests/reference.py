@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 FAMILIES = ("EII", "VII", "EEI", "VVI", "EEE", "VVV")
+COUPLED = ("VEI", "EVI", "VEE", "EEV", "VEV", "EVV")
 
 
 def _cholesky(matrix):
@@ -97,6 +98,8 @@ def m_step(X, responsibilities, family, mixing="free", sample_weight=None):
 
 def _covariances(family, scatters, mass, d):
     """The M-step of the covariances, W_k the scatter of component k and n_k its mass (Celeux & Govaert 1995)."""
+    if family in COUPLED:
+        return _coupled(family, np.array(scatters), np.array(mass), d)
     K, total = len(mass), math.fsum(mass)
     features, components = range(d), range(K)
     traces = [math.fsum(scatters[k][i][i] for i in features) for k in components]
@@ -116,9 +119,27 @@ def _covariances(family, scatters, mass, d):
                 return pooled[i][j] / total
             case "VVV":  # W_k / n_k
                 return scatters[k][i][j] / mass[k]
-        raise ValueError(f"expected one of {FAMILIES}, got {family!r}")
+        raise ValueError(f"expected one of {FAMILIES + COUPLED}, got {family!r}")
 
     return [[[entry(k, i, j) for j in features] for i in features] for k in components]
+
+
+def _coupled(family, scatters, mass, d):
+    """The same where components share a part: volumes and shape in turns, along eigenvectors if these are free."""
+    volume, shape, orientation = family
+    if orientation == "I":
+        scatters = scatters * np.eye(d)
+    if shape == "V":  # lambda W_k / |W_k|^(1/d), lambda = sum_k |W_k|^(1/d) / n
+        sizes = np.linalg.det(scatters) ** (1 / d)
+        return scatters * (sizes.sum() / mass.sum() / sizes)[:, None, None]
+    axes = np.linalg.eigh(scatters)[1] if orientation == "V" else np.eye(d)[None]
+    along = axes.transpose(0, 2, 1) @ scatters @ axes
+    sizes = np.ones(len(mass))
+    for _ in range(1000 if volume == "V" else 1):
+        common = (along / sizes[:, None, None]).sum(axis=0) / mass.sum()
+        if volume == "V":
+            sizes = np.trace(along @ np.linalg.inv(common), axis1=1, axis2=2) / (mass * d)
+    return axes @ (sizes[:, None, None] * common) @ axes.transpose(0, 2, 1)
 
 
 def step(X, weights, means, covariances, family, mixing="free", sample_weight=None):

@@ -198,8 +198,16 @@ def test_number_of_free_parameters(family, d, mixing):
         "EII": 1,
         "VII": K,
         "EEI": d,
+        "VEI": K + d - 1,
+        "EVI": 1 + K * (d - 1),
         "VVI": K * d,
         "EEE": d * (d + 1) // 2,
+        "VEE": K + d - 1 + d * (d - 1) // 2,
+        "EVE": 1 + K * (d - 1) + d * (d - 1) // 2,
+        "VVE": K * d + d * (d - 1) // 2,
+        "EEV": d + K * d * (d - 1) // 2,
+        "VEV": K + d - 1 + K * d * (d - 1) // 2,
+        "EVV": 1 + K * (d - 1) + K * d * (d - 1) // 2,
         "VVV": K * d * (d + 1) // 2,
     }[family]
     gm = GaussianMixture(K, covariance_type=family, mixing=mixing, random_state=0, tol=1)
@@ -224,8 +232,10 @@ def test_shapes_of_covariances(covariance_type):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_members_of_the_family(family):
     S = GaussianMixture(3, covariance_type=family, random_state=0).fit(blobs(300, 3)).covariances_
-    if family.startswith("E"):
+    if "V" not in family:
         np.testing.assert_array_equal(S[1:], S[:-1])
+    if family.startswith("E"):
+        np.testing.assert_allclose(np.linalg.det(S), np.linalg.det(S[0]), rtol=1e-12)
     if family.endswith("I"):
         np.testing.assert_array_equal(S, S * np.eye(3))
     if family.endswith("II"):

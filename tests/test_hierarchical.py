@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import linkage
 
-from cases import FAMILIES, blobs, unfinished
+from cases import FAMILIES, TURNED, blobs, unfinished
 from mixtura import GaussianMixture
 from mixtura.hierarchical import CRITERIA, agglomerate
 from mixtura.initialize import coordinates
@@ -180,7 +180,9 @@ def test_nothing_is_left_to_chance(family):
     order = np.random.default_rng(0).permutation(len(X))
     fits.append(GaussianMixture(3, covariance_type=family, init="hierarchical", n_init=1).fit(X[order]))
     np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
-    np.testing.assert_allclose(np.sort(fits[0].means_, axis=0), np.sort(fits[2].means_, axis=0), rtol=1e-9)
+    # Common axes are sought in few steps, which rounding may turn aside: where EM stops, and not whereto it goes.
+    tolerance = 1e-6 if family in TURNED else 1e-9
+    np.testing.assert_allclose(np.sort(fits[0].means_, axis=0), np.sort(fits[2].means_, axis=0), rtol=tolerance)
 
 
 def test_later_starts_are_different_and_never_worse():

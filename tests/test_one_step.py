@@ -10,9 +10,9 @@ import pytest
 import reference
 from cases import (
     ENGINES,
-    FAMILIES,
     KERNELS_OF,
     MIXING,
+    STEPPED,
     assert_same_parameters,
     blobs,
     parameters,
@@ -78,7 +78,7 @@ def assert_one_step(X, begin, wanted, objective, w, **settings):
 @pytest.mark.parametrize("d", DIMENSIONS, ids="d={}".format)
 @pytest.mark.parametrize("mixing", MIXING)
 @pytest.mark.parametrize(
-    ("family", "kernel"), [(family, kernel) for family in FAMILIES for kernel in KERNELS_OF[family]]
+    ("family", "kernel"), [(family, kernel) for family in STEPPED for kernel in KERNELS_OF[family]]
 )
 def test_equals_the_loops(family, kernel, mixing, d, offset, weighted, monkeypatch):
     # From outside, the kernel and the size of blocks follow from the data: here they are set.
@@ -103,7 +103,7 @@ def test_equals_the_loops(family, kernel, mixing, d, offset, weighted, monkeypat
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("offset", OFFSETS, ids="offset={:g}".format)
 @pytest.mark.parametrize("d", DIMENSIONS, ids="d={}".format)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STEPPED)
 def test_the_objective_belongs_to_the_model(family, d, offset, weighted):
     X, begin = problem(family, d, offset)
     w = row_weights(weighted)
@@ -113,7 +113,7 @@ def test_the_objective_belongs_to_the_model(family, d, offset, weighted):
 
 
 @pytest.mark.parametrize("mixing", MIXING)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STEPPED)
 def test_the_vectorised_reference_equals_the_loops(family, mixing):
     X, begin = problem(family, 5, 1e4)
     w = row_weights(True)
@@ -128,7 +128,7 @@ def test_the_vectorised_reference_equals_the_loops(family, mixing):
     [("free", 0.0, False), ("equal", 0.0, True), ("free", 1e4, True), ("free", 1e8, False)],
 )
 @pytest.mark.parametrize("d", DIMENSIONS, ids="d={}".format)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STEPPED)
 def test_equals_the_vectorised_reference_over_many_rows(family, d, mixing, offset, weighted):
     n = 2 * block_rows(3, d, dense=not family.endswith("I")) + 1234
     X, begin = problem(family, d, offset, n)
@@ -150,7 +150,7 @@ def test_equals_the_vectorised_reference_over_many_rows(family, d, mixing, offse
 
 
 @pytest.mark.parametrize("mixing", MIXING)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STEPPED)
 def test_many_steps_equal_many_steps(family, mixing):
     X, begin = problem(family, 2, 1e4)
     model = begin
@@ -162,7 +162,7 @@ def test_many_steps_equal_many_steps(family, mixing):
 
 @pytest.mark.parametrize("distance", [10.0, 100.0, 400.0, 1e3, 3e3, 1e5])
 @pytest.mark.parametrize("d", DIMENSIONS, ids="d={}".format)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STEPPED)
 def test_the_kernel_that_is_chosen_is_accurate_at_any_distance(family, d, distance):
     # Two components far apart in their own units: neither is well placed in a common frame.
     X, (_, _, covariances) = problem(family, d, 0.0)
@@ -191,7 +191,7 @@ def test_the_kernel_that_is_chosen_is_accurate_at_any_correlation(family, noise)
 
 @pytest.mark.parametrize("apart", [0.5, 2.0, 30.0])
 @pytest.mark.parametrize("d", [31, 40], ids="d={}".format)
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", STEPPED)
 def test_equals_the_vectorised_reference_in_many_dimensions(family, d, apart):
     # Here the products of features no longer fit into one piece, and rows far from a component may be left out.
     rng = np.random.default_rng([d, 1])

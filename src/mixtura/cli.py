@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import GaussianMixture, Mixture, __version__, io, validation
-from mixtura.families import ALIASES, FAMILIES
+from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
 from mixtura.tables import Table, check_table, feature_names, read_table, write_table, write_text
 
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--type",
         default="full",
-        help=f"covariance type: {', '.join([*ALIASES, *FAMILIES])} (%(default)s)",
+        help=f"covariance type: {', '.join([*ALIASES, *FAMILIES, *UNIVARIATE])} (%(default)s)",
     )
     _add_columns(fit)
     fit.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")

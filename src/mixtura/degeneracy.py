@@ -86,7 +86,7 @@ def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Arra
     ratio, direction, low = floor_ratio(update, model)
     _, _, low_overall = floor_ratio(update, update.overall)
     mass = model.weights * total
-    needed = 2 if update.family.diagonal else model.n_features + 1
+    needed = update.family.least_rows(model.n_features)
     found = []
     for k in range(model.n_components):
         if mass[k] < EMPTY_MASS:

@@ -52,8 +52,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     n_components : int
         Number of components K.
     covariance_type : str
-        "full", "tied", "diag", "spherical", or a code of volume, shape and orientation: EII, VII, EEI, VVI, EEE, VVV
-        (E equal, V variable, I axes of the features).  full = VVV, tied = EEE, diag = VVI, spherical = VII.
+        "full", "tied", "diag", "spherical", or a code of volume, shape and orientation (E equal, V variable, I axes of
+        the features): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV.  full = VVV, tied = EEE,
+        diag = VVI, spherical = VII.  For one feature also "E" and "V".
     mixing : {"free", "equal"}
         Whether the weights are estimated or all 1/K.
     tol : float
@@ -328,6 +329,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         prior = prior_of(self.prior, family, self.covariance_type)
         reg_covar = 0.0 if self.reg_covar is None else validation.number(self.reg_covar, "reg_covar")
         x = self._rows(X, reset=True)
+        validation.family(self.covariance_type, x.shape[1])
         weight = validation.sample_weight(sample_weight, len(x))
         there = present(weight)
         rows = Rows(x, weight)[there]
@@ -650,14 +652,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """
         w = validation.weights_of(weights)
         m = validation.means_of(means, len(w))
-        validation.family(covariance_type)
+        validation.family(covariance_type, m.shape[1])
         layout = covariances_in(covariances, "covariances", len(w), m.shape[1], covariance_type)
         return cls.from_mixture(Mixture.of(w, m, layout), covariance_type)
 
     @classmethod
     def from_mixture(cls, mixture: Mixture, covariance_type: str = "full", *, mixing: str = "free") -> Self:
         """An estimator around ``mixture``, usable at once; ValueError if its covariances are not of the type."""
-        family = validation.family(covariance_type)
+        family = validation.family(covariance_type, mixture.n_features)
         validation.one_of(mixing, "mixing", MIXING)
         layout = suited(mixture.layout, diagonal=True) if family.diagonal else mixture.layout
         if layout is not mixture.layout:

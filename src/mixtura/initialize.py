@@ -185,6 +185,8 @@ def with_empty(made: Mixture, k: int, update: MStep) -> Mixture:
     overall = update.overall
     weights = np.concatenate([made.weights, np.zeros(n_more)])
     means = np.concatenate([made.means, np.repeat(overall.means, n_more, axis=0)])
+    if update.family.coupled is not None:  # the covariance of all rows shares nothing with the others
+        return Mixture.of(weights, means, made.layout.only([*range(made.n_components), *[0] * n_more]))
     diagonal = update.family.diagonal
     entries, more = (one.layout.diagonal if diagonal else one.layout.dense for one in (made, overall))
     if not update.family.pooled:

@@ -10,7 +10,14 @@ F = A A' the eigenvalues of A^-1 S_k A'^-1 below one become one (each feature by
 number for spherical ones).  So the likelihood stays bounded, EM stays monotone, and a component above the floor is
 not touched by it at all.
 
-A component without mass keeps its previous mean and covariance: any parameters are then a maximiser.
+That is so for the six families whose components have nothing in common or everything.  Raising one component of
+another family would take it out of the family: these are estimated over the floor from the first, in coordinates
+A^-1 x in which F is the identity (spectra.py; the frame of a family admits them, see ``floor_under``), F being the
+same for all components.  Their M-step never lowers the expected objective under that of the previous model, which is
+over the floor, too.
+
+A component without mass keeps its previous mean and covariance (of a covariance that is shared in part, its own part):
+any parameters are then a maximiser.
 
 Between estimate and floor comes what the user asked for: a prior or a bound on eigenvalues (priors.py), and
 ``reg_covar``, which is added to the variances as in scikit-learn and maximises nothing.
@@ -18,16 +25,18 @@ Between estimate and floor comes what the user asked for: a prior or a bound on 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, read_only, suited
 from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.priors import Conjugate, EigenvalueRatio, Prior
 from mixtura.rows import Array
+from mixtura.spectra import Bounds, Spectrum
 from mixtura.statistics import EMPTY, Statistics
 
 FLOOR = 1e-6
@@ -40,6 +49,12 @@ RESOLUTION = 4
 
 DEFINITE = 8
 """Smallest eigenvalue of a component's correlation matrix, per feature, in units of ``eps``."""
+
+CEILING = 1e3
+"""Largest standard deviation of a component of equal volumes, as a multiple of the data's widest."""
+
+ROUGH = 1e8
+"""Ratio of a component's variances over which its matrix no longer says enough about the small ones."""
 
 CORRELATION = 0.01
 """Smallest eigenvalue that the data's correlation matrix counts for in the floor."""
@@ -79,6 +94,9 @@ class MStep:
         conjugate = self.conjugate(n_components)
         if conjugate is not None:
             counted, means, scatter = conjugate.added(mass, means, scatter)
+        weights = np.full(n_components, 1 / n_components) if self.equal_mixing else mass / mass.sum()
+        if self.family.coupled is not None:
+            return Mixture.of(weights, means, self.coupled(scatter, counted, means, previous))
         estimates = self.family.estimate(scatter, counted)
         if conjugate is None and empty.any() and len(estimates) == n_components:
             layout = (self.overall if previous is None else previous).layout
@@ -89,8 +107,71 @@ class MStep:
             estimates = self.prior.clipped(estimates, own, self.largest_floor(means))
         if self.reg_covar > 0:
             estimates = estimates + self.reg_covar * (1.0 if self.family.diagonal else np.eye(estimates.shape[1]))
-        weights = np.full(n_components, 1 / n_components) if self.equal_mixing else mass / mass.sum()
         return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components), means))
+
+    def coupled(self, scatter: Array, mass: Array, means: Array, previous: Mixture | None) -> Covariances:
+        """Covariances of a family whose components share some of their letters, not under the floor."""
+        if self.reg_covar > 0:  # to the scatter: added to the covariances, it would take them out of the family
+            own = np.ones(scatter.shape[1]) if self.family.diagonal else np.eye(scatter.shape[1])
+            scatter = scatter + self.reg_covar * mass.reshape(-1, *[1] * own.ndim) * own
+        before = None if previous is None else suited(previous.layout, diagonal=self.family.diagonal)
+        least = self.resolution(means).max(axis=0)  # for all components alike
+        if self.family.diagonal:
+            floor = self.floor + least
+            known = None if before is None else before.diagonal / floor
+            found = self._bounded(scatter / floor, mass, known, (self.overall.layout.diagonal / floor).max())
+            return Diagonal(read_only(found(1.0).values * floor))
+        floor = self.floor + np.diag(least)
+        unit = np.sqrt(np.diagonal(floor))  # as in _clipped
+        factor = np.asarray(np.linalg.cholesky(floor / np.outer(unit, unit)), np.float64)
+        inverse = np.tril(np.linalg.inv(factor))
+
+        def white(matrices: Array) -> Array:
+            turned = inverse @ (matrices / np.outer(unit, unit)) @ inverse.T
+            return np.asarray(0.5 * (turned + turned.transpose(0, 2, 1)))
+
+        known = None if before is None else white(before.dense)
+        found = self._bounded(white(scatter), mass, known, np.linalg.eigvalsh(white(self.overall.layout.dense)).max())
+        spectrum = found(1.0)
+        layout = _colored(spectrum, factor, inverse, unit)
+        short = self.short(layout)
+        if short <= 1:
+            return layout
+        # One component covers a row astray, or the answer is float32: a higher floor for all, the lowest that will do.
+        widest, lowest, more = float(spectrum.values.max()), 1.0, 1e-9
+        while short > 1 and lowest < widest:
+            lowest = min(lowest * max(short, 1 + more), widest)
+            layout = _colored(found(lowest), factor, inverse, unit)
+            short, more = self.short(layout), min(1e3 * more, 1.0)
+        # That maximises nothing any more: what was there before may be better.
+        if not isinstance(before, Dense) or self.family.lacks(before) or self.short(before) > 1:
+            return layout
+        return before if _expected(before, scatter, mass) > _expected(layout, scatter, mass) else layout
+
+    def _bounded(
+        self, scatter: Array, mass: Array, previous: Array | None, widest: float
+    ) -> Callable[[float], Spectrum]:
+        """The M-step in units of the floor, for the lowest eigenvalue that is asked of it.
+
+        ``widest`` is the largest eigenvalue of the covariance of all rows.
+        """
+        own = scatter if scatter.ndim == 2 else np.diagonal(scatter, axis1=1, axis2=2)
+        most = CEILING**2 * max(float(widest), float(own.sum(axis=0).max() / mass.sum()), 1.0)
+        return lambda least: self.family.spectrum(scatter, mass, previous, Bounds(least, max(most, least)))
+
+    def short(self, layout: Dense) -> float:
+        """The factor by which eigenvalues fall short of being safely positive, over all components: at most one if
+        none does, more where a rounded matrix has no Cholesky factor; see ``definite``."""
+        least = 0.0
+        try:
+            np.linalg.cholesky(layout.matrices)
+        except np.linalg.LinAlgError:
+            if layout.accurate is None:
+                return 2.0
+            least = 1.0 + EPS
+        white = layout.whitener * np.sqrt(self.definite(layout))[:, None, :]
+        bound = float((white**2).sum(axis=(1, 2)).max())
+        return max(bound if bound <= 1 else float(np.linalg.norm(white, 2, axis=(1, 2)).max()) ** 2, least)
 
     def conjugate(self, n_components: int) -> Conjugate | None:
         """What the prior adds to each of so many components, if it is one that adds anything."""
@@ -160,6 +241,25 @@ class MStep:
     def factor(self) -> Array:
         """A of F = A A'."""
         return np.asarray(np.linalg.cholesky(self.floor), np.float64)
+
+
+def _colored(spectrum: Spectrum, factor: Array, inverse: Array, unit: Array) -> Dense:
+    """Covariances that are ``spectrum`` in coordinates z, x = unit * (factor @ z); whiteners as in ``_clipped``."""
+    assert spectrum.vectors is not None
+    values, vectors = spectrum.values, spectrum.vectors
+    matrices = Spectrum(values, factor @ vectors).covariances() * np.outer(unit, unit)
+    if values.max() <= ROUGH * values.min():
+        return Dense(read_only(matrices))
+    roots = (vectors / np.sqrt(values)[:, None, :]).transpose(0, 2, 1) @ inverse
+    lower = np.asarray(np.linalg.qr(roots[:, :, ::-1], mode="r"))[:, ::-1, ::-1]
+    signs = np.sign(np.diagonal(lower, axis1=1, axis2=2))[:, :, None]
+    return Dense(read_only(matrices), read_only(np.asarray(np.tril(lower * signs) / unit)))
+
+
+def _expected(layout: Covariances, scatter: Array, mass: Array) -> float:
+    """The expected log-likelihood of components of this scatter (K, d, d) and mass, up to a constant."""
+    white = layout.whitener @ scatter @ layout.whitener.transpose(0, 2, 1)
+    return float(mass @ layout.log_det_whitener - 0.5 * np.trace(white, axis1=1, axis2=2).sum())
 
 
 def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
-from mixtura.families import ALIASES, FAMILIES, Family, family_of
+from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, Family, family_of
 from mixtura.rows import AnyArray, Array
 
 SUM_TOLERANCE = 1e-6
@@ -42,9 +42,14 @@ def one_of(value: Any, name: str, known: Sequence[str]) -> str:
     raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}: choose one of these")
 
 
-def family(covariance_type: Any) -> Family:
-    """The covariance family called by a code or by one of scikit-learn's names."""
-    return family_of(one_of(covariance_type, "covariance_type", [*ALIASES, *FAMILIES]))
+def family(covariance_type: Any, n_features: int = 1) -> Family:
+    """The covariance family called by a code or by one of scikit-learn's names, if it is one for so many features."""
+    name = one_of(covariance_type, "covariance_type", [*ALIASES, *FAMILIES, *UNIVARIATE])
+    if name in UNIVARIATE and n_features > 1:
+        raise ValueError(
+            f"covariance_type {name!r} is for one feature, got {n_features}: choose a code of three letters"
+        )
+    return family_of(name)
 
 
 def indices(chosen: Sequence[int], size: int, name: str) -> list[int]:
@@ -294,19 +299,13 @@ def mixture_parameters(
 
 
 def of_family(layout: Covariances, family: Family, covariance_type: str) -> None:
-    """Refuse covariances that a family could not have estimated: not diagonal, not spherical or not shared."""
-    variances, matrices = layout.diagonal, layout.dense
-    fits = {
-        "diagonal": not family.diagonal or isinstance(layout, Diagonal),
-        "spherical": not family.spherical or np.allclose(variances, variances[:, :1], rtol=1e-9, atol=0),
-        "the same for all components": not family.pooled or np.allclose(matrices, matrices[:1], rtol=1e-9, atol=0),
-    }
-    for what, holds in fits.items():
-        if not holds:
-            raise ValueError(
-                f"covariances of type {covariance_type!r} must be {what}, got others: "
-                "choose a covariance_type that fits them"
-            )
+    """Refuse covariances that a family could not have estimated: not diagonal, not of one shape, not shared, ..."""
+    lacking = family.lacks(layout)
+    if lacking is not None:
+        raise ValueError(
+            f"covariances of type {covariance_type!r} must be {lacking}, got others: "
+            "choose a covariance_type that fits them"
+        )
 
 
 def with_whiteners(layout: Covariances, values: Any) -> Covariances:

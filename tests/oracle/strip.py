@@ -12,7 +12,10 @@ from pathlib import Path
 
 NAMES = ("acidity", "diabetes", "faithful", "galaxies", "iris")
 MERGED = ("crabs", "diabetes", "faithful", "geyser", "iris")
+SPREAD = ("airquality_cc", "banknote", "crabs", "eurounemployment", "geyser", "hbk", "wine")
 MODELS = ("E", "V", "EII", "VII", "EEI", "VVI", "EEE", "VVV")
+COUPLED = ("VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
+"""Models whose components share some of volume, shape and orientation: kept in families.json."""
 MOST_COMPONENTS = 4
 NO_MAXIMUM = ("EII", "EEI")
 """Models whose results under a prior are no maximum of the posterior density (see README.md)."""
@@ -113,9 +116,46 @@ def merged(folder, name):
     return kept
 
 
+def coupled(folder, name):
+    """Steps and runs of the models in COUPLED; runs of all others, too, where no file of their own has them."""
+    steps, tight = (read(folder, name, kind) for kind in ("steps", "tight"))
+    runs = [
+        run
+        for run in tight["runs"]
+        if run["model"] in (COUPLED if name in NAMES else (*COUPLED, *MODELS)) and run["G"] <= MOST_COMPONENTS
+    ]
+    kept = {
+        "x": data(folder / "data" / f"{name}.csv"),
+        "steps": [
+            {
+                "z": block["z"],
+                "mstep": {
+                    model: only(block["mstep"][model], "pro", "mean", "sigma", "q_value")
+                    for model in COUPLED
+                    if block["mstep"].get(model, {}).get("status") == "ok"
+                },
+            }
+            for block in steps["blocks"][:1]
+        ],
+        "partitions": {G: tight["partitions"][G] for G in sorted({str(run["G"]) for run in runs})},
+        "tight": [
+            only(
+                run, *("model", "G", "status", "df", "bic", "loglik_polished"), *("em_step_gain", "min_rcond", "min_nk")
+            )
+            for run in runs
+            if run["start"] == "default" and not run["equal_pro"]
+        ],
+    }
+    if name in NAMES:
+        del kept["x"]
+    return kept
+
+
 def main(folder):
     results = {name: stripped(Path(folder), name) for name in NAMES}
     results["merging"] = {name: merged(Path(folder), name) for name in MERGED}
+    wide = [name for name in NAMES if len(results[name]["x"][0]) > 1]
+    results["families"] = {name: coupled(Path(folder), name) for name in (*wide, *SPREAD)}
     for name, result in results.items():
         text = json.dumps(result, separators=(",", ":"))
         Path(__file__).with_name(f"{name}.json").write_text(text + "\n")
