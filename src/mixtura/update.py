@@ -130,10 +130,11 @@ class MStep:
         definite = self.definite(layout)
         try:
             # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
-            squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
-            white = layout.whitener @ self.factor
-            bound = np.einsum("kij,kij->k", white, white) + (squares * least).sum(axis=1)
-            low = np.maximum(bound, (squares * definite).sum(axis=1)) > 1
+            with np.errstate(over="ignore", invalid="ignore"):  # a variance near 1e-308 has no such squares: it is low
+                squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
+                white = layout.whitener @ self.factor
+                bound = np.einsum("kij,kij->k", white, white) + (squares * least).sum(axis=1)
+                low = ~(np.maximum(bound, (squares * definite).sum(axis=1)) <= 1)
         except np.linalg.LinAlgError:
             low = np.ones(len(estimates), dtype=bool)
         if not low.any():  # the layout that was looked at, with its factors, unless one serves all components
