@@ -142,8 +142,7 @@ def bulk_scale(source: InMemory, deviations: Array) -> Array:
     """Spread (d,) of the bulk of the rows in each feature, in standard deviations of a Gaussian of that spread.
 
     It is the distance that a quarter of all pairs of rows do not exceed.  Unlike the standard deviations themselves,
-    above which it never is, it moves neither when half of the rows are far away (they are near each other, or
-    the rest are) nor when nearly half of them are equal.
+    above which it never is, it hardly moves when up to half of the rows are far away, nor when nearly half are equal.
 
     Reference: P. J. Rousseeuw and C. Croux, "Alternatives to the median absolute deviation", Journal of the American
     Statistical Association 88, 1993 (their Q_n).
