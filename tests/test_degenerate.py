@@ -209,7 +209,7 @@ def test_equal_rows_do_not_move_the_scale_of_the_bulk(share, noise):
     assert 0.1 < bulk(z)[0] < 2
 
 
-@pytest.mark.parametrize("share", [0.6, 0.9, 0.98])
+@pytest.mark.parametrize("share", [0.6, 0.75, 0.9])
 def test_most_rows_being_equal_but_for_rounding_do_not_hide_the_others(share):
     rng = np.random.default_rng(4)
     z = rng.normal(size=1000)

@@ -10,8 +10,12 @@ A component of n_k rows' mass, on d features, is
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
     ok         none of these
 
-``smallest_scale`` is the smallest standard deviation of a component relative to the data's, over all directions (FLOOR
-being the least it can be); ``direction`` says in which combination of features that is.
+Above the floor it is the mass that counts, not the labels: a component that overlaps with others can have many rows'
+mass and be the most probable one of no row.
+
+``smallest_scale`` is the smallest standard deviation of a component relative to that of the bulk of the data, over all
+directions: FLOOR, or more where float64 cannot tell numbers apart so finely, is the least it can be; ``direction`` says
+in which combination of features it lies on the floor.
 """
 
 from __future__ import annotations
@@ -52,28 +56,43 @@ class Diagnosis:
     done: str
 
 
-def floor_ratio(update: MStep, model: Mixture) -> tuple[Array, Array, Array]:
-    """Of each component the smallest variance in units of the floor (K,), its direction (K, d), and the number (K,) of
-    directions in which it lies on the floor."""
+def lowest(update: MStep, model: Mixture) -> tuple[Array, Array]:
+    """Direction (K, d) in which each component is nearest to the floor, and in how many (K,) it lies on it."""
+    least = update.resolution(model.means)
     if isinstance(model.layout, Diagonal):
-        floor = update.floor if update.floor.ndim == 1 else np.diagonal(update.floor)
-        ratio = model.layout.variances / (floor + update.resolution(model.means))
-        direction = np.eye(model.n_features)[ratio.argmin(axis=1)]
-        return ratio.min(axis=1), direction, (ratio <= AT_FLOOR).sum(axis=1)
-    ratios, directions = np.empty(model.n_components), np.empty_like(model.means)
-    low = np.empty(model.n_components)
-    definite = update.definite(model.layout)
-    for k, whitener in enumerate(model.layout.whitener):
-        floor = update.floor + np.diag(update.resolution(model.means)[k])
-        for candidate in (floor, np.diag(definite[k])):
-            # The largest eigenvalue of A' S^-1 A belongs to the direction in which S is smallest beside F = A A'.
-            factor = np.linalg.cholesky(candidate)
-            values, vectors = np.linalg.eigh((whitener @ factor).T @ (whitener @ factor))
-            if candidate is floor or 1 / values[-1] < ratios[k]:
-                ratios[k] = 1 / values[-1]
-                directions[k] = np.linalg.solve(factor.T, vectors[:, -1])
-                low[k] = (values * AT_FLOOR >= 1).sum()
-    return ratios, directions, low
+        ratio = model.layout.variances / (update.floor_variances + least)
+        return np.eye(model.n_features)[ratio.argmin(axis=1)], (ratio <= AT_FLOOR).sum(axis=1)
+    # A matrix over the floor and over the least definite one is over half of their sum.
+    floors = update.floor_matrix + _diagonals(least + update.definite(model.layout))
+    values, vectors = _relative(model.layout.whitener, floors)
+    return vectors, (values <= AT_FLOOR).sum(axis=1)
+
+
+def smallest_scales(update: MStep, model: Mixture) -> Array:
+    """Of each component (K,) the smallest standard deviation relative to that of the bulk of the data."""
+    if isinstance(model.layout, Diagonal):
+        ratio = (model.layout.variances / update.floor_variances).min(axis=1)
+    else:
+        floors = np.broadcast_to(update.floor_matrix, model.layout.matrices.shape)
+        ratio = _relative(model.layout.whitener, floors)[0][:, 0]
+    return np.asarray(FLOOR * np.sqrt(ratio))
+
+
+def _relative(whitener: Array, floors: Array) -> tuple[Array, Array]:
+    """Eigenvalues (K, d) of covariances in units of floors F_k = A A' (K, d, d), upwards, and the direction (K, d) of
+    the first."""
+    unit = np.sqrt(np.diagonal(floors, axis1=1, axis2=2))  # features in units of their floor: squares stay in range
+    factor = np.linalg.cholesky(floors / unit[:, :, None] / unit[:, None, :])
+    # The largest eigenvalue of A' S^-1 A belongs to the direction in which S is smallest beside F.
+    white = (whitener * unit[:, None, :]) @ factor
+    _, singular, right = np.linalg.svd(white)
+    direction = np.linalg.solve(factor.transpose(0, 2, 1), right[:, 0, :, None])[:, :, 0] / unit
+    return np.maximum(singular, np.finfo(np.float64).tiny) ** -2.0, direction
+
+
+def _diagonals(entries: Array) -> Array:
+    """Diagonal matrices (K, d, d) of entries (K, d)."""
+    return np.asarray(entries[:, :, None] * np.eye(entries.shape[1]))
 
 
 def is_degenerate(update: MStep, model: Mixture, total: float) -> bool:
@@ -81,10 +100,10 @@ def is_degenerate(update: MStep, model: Mixture, total: float) -> bool:
     return any(state not in HARMLESS for state in states(update, model, total)[0])
 
 
-def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Array, Array]:
-    """State of each component as far as the parameters tell it, with the ratios and directions behind it."""
-    ratio, direction, low = floor_ratio(update, model)
-    _, _, low_overall = floor_ratio(update, update.overall)
+def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Array]:
+    """State of each component as far as the parameters tell it, and the direction (K, d) of its narrowest part."""
+    direction, low = lowest(update, model)
+    _, low_overall = lowest(update, update.overall)
     mass = model.weights * total
     needed = 2 if update.family.diagonal else model.n_features + 1
     found = []
@@ -97,7 +116,7 @@ def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Arra
             found.append("starved")
         else:
             found.append("ok")
-    return found, ratio, direction
+    return found, direction
 
 
 def diagnose(
@@ -109,7 +128,8 @@ def diagnose(
     names: Sequence[str] | None,
 ) -> list[Diagnosis]:
     """What is known of each component of ``model``, fitted to the rows ``x`` with these most probable ``labels``."""
-    found, ratio, direction = states(update, model, total)
+    found, direction = states(update, model, total)
+    scales = smallest_scales(update, model)
     named = [str(name) for name in names] if names is not None else [f"x{j}" for j in range(model.n_features)]
     diagnoses = []
     for k, state in enumerate(found):
@@ -124,7 +144,7 @@ def diagnose(
                 component=k,
                 effective_n=float(model.weights[k] * total),
                 distinct_rows=distinct,
-                smallest_scale=float(FLOOR * np.sqrt(ratio[k])),
+                smallest_scale=float(scales[k]),
                 direction=None if state in ("ok", "empty", "starved") else along,
                 state=state,
                 done=DONE[state],

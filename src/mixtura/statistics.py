@@ -129,7 +129,7 @@ PAIRS = (0.25, 0.5, 0.9, 0.98)
 """Parts of the pairs of rows that are nearer than the scale; wider ones where narrow ones are tied."""
 
 TIED = 1e3 * float(np.finfo(np.float64).eps)
-"""A distance that is so small a part of the next wider one may be the rounding of equal values."""
+"""A distance that is so small a part of that of nine pairs in ten may be the rounding of equal values."""
 
 BULK_ROWS = 2_000
 """Rows that are enough to find the scale."""
@@ -160,7 +160,7 @@ def bulk_scale(source: InMemory, deviations: Array) -> Array:
     for j, values in enumerate(ordered):
         points = values[np.searchsorted(reached[j], levels * reached[j, -1])]
         distances = np.partition(np.abs(points[:, None] - points), ranks, axis=None)[ranks]
-        apart = distances > TIED * np.append(distances[1:], 0.0)
+        apart = distances > TIED * distances[2]
         scale[j] = (distances / gaussian)[apart.argmax()] if apart.any() else deviations[j]
     return np.minimum(scale, deviations)
 

@@ -156,6 +156,16 @@ class MStep:
         """
         return np.asarray(DEFINITE * self.eps * layout.matrices.shape[1] * layout.diagonal)
 
+    @property
+    def floor_variances(self) -> Array:
+        """The floor of each feature, (d,)."""
+        return self.floor if self.floor.ndim == 1 else np.diagonal(self.floor)
+
+    @property
+    def floor_matrix(self) -> Array:
+        """F as a matrix (d, d)."""
+        return np.diag(self.floor) if self.floor.ndim == 1 else self.floor
+
     @cached_property
     def factor(self) -> Array:
         """A of F = A A'."""
