@@ -314,6 +314,8 @@ def followed(message, n_components):
         changes += [{"n_components": k} for k in range(n_components - 1, 0, -1)]
     if "fewer parameters" in message:
         changes += [{"covariance_type": name} for name in ("diag", "spherical", "tied", "EEI", "EII")]
+    if "fewer components and" in message:
+        changes += [{"n_components": k, "covariance_type": "EII"} for k in range(n_components - 1, 0, -1)]
     return changes
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from mixtura.covariance import Diagonal
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array
-from mixtura.update import FLOOR, MStep
+from mixtura.update import EPS, FLOOR, MStep
 
 HARMLESS = ("ok", "flat")
 """States that say nothing against a run."""
@@ -38,6 +38,9 @@ EMPTY_MASS = 1e-6
 
 COUNTED = 10_000
 """Distinct rows of a component are counted up to here."""
+
+COARSE = 16
+"""Spread of the data, in units of eps and of their distance from zero, under which components get lost in rounding."""
 
 AT_FLOOR = 1.01
 """Smallest relative variance, in units of the floor, that still counts as lying on it."""
@@ -95,9 +98,9 @@ def _diagonals(entries: Array) -> Array:
     return np.asarray(entries[:, :, None] * np.eye(entries.shape[1]))
 
 
-def is_degenerate(update: MStep, model: Mixture, total: float) -> bool:
-    """Whether any component of ``model``, fitted to ``total`` rows, is in a state that speaks against the run."""
-    return any(state not in HARMLESS for state in states(update, model, total)[0])
+def n_degenerate(update: MStep, model: Mixture, total: float) -> int:
+    """How many components of ``model``, fitted to ``total`` rows, are in a state that speaks against the run."""
+    return sum(state not in HARMLESS for state in states(update, model, total)[0])
 
 
 def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Array]:
@@ -130,7 +133,7 @@ def diagnose(
     """What is known of each component of ``model``, fitted to the rows ``x`` with these most probable ``labels``."""
     found, direction = states(update, model, total)
     scales = smallest_scales(update, model)
-    named = [str(name) for name in names] if names is not None else [f"x{j}" for j in range(model.n_features)]
+    named = _named(names, model.n_features)
     diagnoses = []
     for k, state in enumerate(found):
         distinct = distinct_rows(x, labels == k)
@@ -163,6 +166,11 @@ DONE: dict[str, str] = {
 }
 
 
+def _named(names: Sequence[str] | None, n_features: int) -> list[str]:
+    """The names as text, or x0, x1, ... where there are none."""
+    return [f"x{j}" for j in range(n_features)] if names is None else [str(name) for name in names]
+
+
 def distinct_rows(x: AnyArray, own: np.ndarray) -> int:
     """Number of different rows among those marked by ``own`` (n,), counted up to COUNTED."""
     rows = np.ascontiguousarray(x[np.flatnonzero(own)[:COUNTED]])
@@ -176,23 +184,73 @@ REMEDY: dict[str, str] = {
     "starved": "ask for fewer components, or a covariance_type with fewer parameters",
 }
 
-DROP = ", or use on_degenerate='drop'"
+MANY = "ask for fewer components and a covariance_type with fewer parameters"
+"""What helps where there are more parameters than rows: often neither is enough by itself."""
+
+PRIOR = ", or use prior='fraley-raftery'"
+"""What helps, too, where each component has rows."""
+
+DROP = ", or on_degenerate='drop'"
 """What helps, too, where taking out the degenerate components leaves others."""
 
 
-def sentence(diagnoses: Sequence[Diagnosis], n_distinct: int | None, remark: str) -> str:
-    """What is wrong with these components and what helps, in one sentence, with a ``remark`` on the fit as a whole."""
-    wrong = [one for one in diagnoses if one.state not in HARMLESS]
-    parts = []
-    for state in dict.fromkeys(one.state for one in wrong):
-        those = [one for one in wrong if one.state == state]
-        which = ", ".join(str(one.component) for one in those)
-        parts.append(f"component{'s' if len(those) > 1 else ''} {which} {'are' if len(those) > 1 else 'is'} {state}")
-    few = ""
-    if n_distinct is not None:
-        few = f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(diagnoses)} components"
-    aside = ", ".join(one for one in (few, remark) if one)
-    helps = REMEDY[wrong[0].state]
-    if len(wrong) < len(diagnoses) and wrong[0].state in ("empty", "tied"):
+def hardly_resolved(update: MStep, x: AnyArray, names: Sequence[str] | None) -> list[str]:
+    """Features of the rows ``x`` (n, d) that lie so far from zero that rounding leaves little of their spread."""
+    spread = np.sqrt(update.floor_variances) / FLOOR
+    coarse = spread <= COARSE * update.eps * np.abs(update.overall.means[0])
+    named = _named(names, x.shape[1])
+    return [named[j] for j in np.flatnonzero(coarse) if (x[:, j] != x[0, j]).any()]
+
+
+def remarks(
+    update: MStep,
+    found: Sequence[Diagnosis],
+    dropped: Sequence[Diagnosis],
+    *,
+    n_distinct: int,
+    n_parameters: int,
+    n_rows: float,
+    coarse: Sequence[str],
+) -> dict[str, str]:
+    """What has to be said about a fit of ``n_parameters`` to ``n_rows``, a sentence for each subject.
+
+    ``found`` are the components there are, ``dropped`` those that were taken out; ``n_distinct`` counts different rows
+    as far as the number of components, ``coarse`` are the features that are hardly resolved.
+    """
+    said = {}
+    if coarse:
+        vary = "varies" if len(coarse) == 1 else "vary"
+        dtype = "float64" if update.eps == EPS else "float32"
+        said["resolution"] = (
+            f"{', '.join(coarse)} {vary} by little more than {dtype} rounds numbers of that size: "
+            "subtract an offset, in float64, before fitting"
+        )
+    wrong = [one for one in found if one.state not in HARMLESS]
+    bare = update.prior is None and update.reg_covar == 0
+    many = n_parameters > n_rows
+    few = n_distinct < len(found)
+    if not wrong and not few and not (many and bare):
+        return said
+    facts = [f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(found)} components"] if few else []
+    facts += [f"{n_parameters} free parameters for {n_rows:.0f} row{'s' if n_rows > 1 else ''}"] if many else []
+    aside = ", ".join(facts)
+    what = " and ".join(
+        f"{_numbered([one for one in wrong if one.state == state], 'is', 'are')} {state}"
+        for state in dict.fromkeys(one.state for one in wrong)
+    )
+    if dropped and wrong:
+        what = f"{_numbered(dropped, 'was', 'were')} dropped, and of those left {what}"
+    what = f"{what} ({aside})" if what and aside else what or aside
+    helps = MANY if many else REMEDY[wrong[0].state if wrong else "empty"]
+    if bare and not few and all(one.state != "empty" for one in wrong):
+        helps += PRIOR
+    if not dropped and len(wrong) < len(found) and wrong and wrong[0].state in ("empty", "tied"):
         helps += DROP
-    return f"{' and '.join(parts)}{f' ({aside})' if aside else ''}: {helps}; see diagnostics_"
+    said["degenerate" if wrong or few else "parameters"] = f"{what}: {helps}; see diagnostics_"
+    return said
+
+
+def _numbered(those: Sequence[Diagnosis], one: str, many: str) -> str:
+    """Components by their numbers, with the verb."""
+    which = ", ".join(str(each.component) for each in those)
+    return f"components {which} {many}" if len(those) > 1 else f"component {which} {one}"

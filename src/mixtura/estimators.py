@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,13 +24,13 @@ import mixtura
 from mixtura import em, evaluate, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.covariance import suited
-from mixtura.degeneracy import COUNTED, HARMLESS, Diagnosis, diagnose, distinct_rows, is_degenerate, sentence
+from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate, remarks
 from mixtura.engine import Engine, make_engine, one_blas_thread
 from mixtura.initialize import Outcome, Rank, first_of_best
 from mixtura.mixture import Mixture
 from mixtura.observe import Observation
 from mixtura.priors import prior_of
-from mixtura.progress import Printer
+from mixtura.progress import Printer, unfinished
 from mixtura.rows import AnyArray, Array, InMemory, Rows, present
 from mixtura.shapes import answer_dtype, covariances_from_precisions, covariances_in, fits, shape_of
 from mixtura.statistics import bulk_scale, given
@@ -135,10 +135,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model.
     restarts_ : list of dict
-        Per start: objective (total nats over the rows it was tried on), passes, outcome.
+        Per start: objective (total nats over the rows it was tried on), passes, outcome, degenerate (components).
     diagnostics_ : list of dict
         Per component: effective_n (rows), distinct_rows (counted up to 10,000), smallest_scale (relative to the data),
-        direction (of that scale, by feature names), state ("ok", or what is wrong), done.
+        direction (in which it lies on the floor, by feature names), state ("ok", or what is wrong), done.
+    dropped_ : list of dict
+        The same for components that on_degenerate="drop" took out, numbered as they were among all of them.
     df_ : int
         Number of free parameters.
     labels_ : ndarray of shape (n,)
@@ -271,13 +273,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         runs = []
         for slot, begin in self._starts(task, restarts):
             runs.append(self._ranked_run(task, slot, begin, restarts))
-            sound = runs[-1][0][0]
-            if self.n_init == "auto" and sound:
+            if self.n_init == "auto" and runs[-1][0][0] == 0:
                 break
         _, latest, history = runs[first_of_best([rank for rank, *_ in runs], task.n_present)]
+        dropped: list[Diagnosis] = []
         if self.on_degenerate == "drop":
-            latest, history = self._dropped(task, latest, history)
-        self._keep(task, latest, history, restarts)
+            latest, history, dropped = self._without(task, latest, history)
+        self._keep(task, latest, history, restarts, dropped)
 
     def _ranked_run(
         self, task: _Task, slot: int, begin: Mixture, restarts: dict[int, Outcome]
@@ -285,11 +287,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Carry a start to its end: its rank, its last pass, and all of them as ``history_`` shows them."""
         latest, history = self._one_run(task, begin)
         restarts[slot] = self._outcome(task, latest)
-        return (restarts[slot].outcome != "collapsed", latest.objective), latest, history
+        return restarts[slot].rank, latest, history
 
     def _outcome(self, task: _Task, latest: em.Pass) -> Outcome:
-        degenerate = is_degenerate(task.problem.update, latest.model, task.n_present)
-        return Outcome(latest.objective, latest.index, "collapsed" if degenerate else str(latest.reason))
+        wrong = n_degenerate(task.problem.update, latest.model, task.n_present)
+        return Outcome(latest.objective, latest.index, "collapsed" if wrong else str(latest.reason), wrong)
 
     def _one_run(self, task: _Task, begin: Mixture) -> tuple[em.Pass, list[dict[str, Any]]]:
         report = Printer(self.verbose, task.scale)
@@ -301,10 +303,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         report.stop(latest, self.tol)
         return latest, history
 
-    def _dropped(
+    def _without(
         self, task: _Task, latest: em.Pass, history: list[dict[str, Any]]
-    ) -> tuple[em.Pass, list[dict[str, Any]]]:
-        """The run that is left when degenerate components are taken out, one round after the other."""
+    ) -> tuple[em.Pass, list[dict[str, Any]], list[Diagnosis]]:
+        """The run that is left when degenerate components are taken out, one round after the other; and these."""
+        numbers = np.arange(latest.model.n_components)
+        dropped: list[Diagnosis] = []
         while True:
             rows = task.problem.source.rows.x
             labels = evaluate.labels(latest.model.observation, rows, task.problem.engine)
@@ -313,7 +317,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             # Where nothing healthy would be left, those that have rows at all are what there is.
             kept = kept or [one.component for one in found if one.state != "empty"]
             if len(kept) in (0, len(found)):
-                return latest, history
+                return latest, history, sorted(dropped, key=lambda one: one.component)
+            gone = [one for one in found if one.component not in kept]
+            dropped += [replace(one, component=int(numbers[one.component]), done="dropped") for one in gone]
+            numbers = numbers[kept]
             latest, history = self._one_run(task, latest.model.only(kept))
 
     def fit_iter(
@@ -359,7 +366,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
                 history.append(self._record(task, latest))
                 if latest.reason is not None:
                     restarts[slot] = self._outcome(task, latest)
-                    self._keep(task, latest, history, restarts)
+                    self._keep(task, latest, history, restarts, [])
             yield latest.model, latest.objective * task.scale
             if latest.reason is not None:
                 return
@@ -443,7 +450,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         }
         return record | {"model": one.model} if self.trace else record
 
-    def _keep(self, task: _Task, last: em.Pass, history: list[dict[str, Any]], restarts: dict[int, Outcome]) -> None:
+    def _keep(
+        self,
+        task: _Task,
+        last: em.Pass,
+        history: list[dict[str, Any]],
+        restarts: dict[int, Outcome],
+        dropped: list[Diagnosis],
+    ) -> None:
         """Publish a finished run."""
         self._publish(last.model, task.entropy, answer_dtype(task.x))
         self.history_ = history
@@ -453,39 +467,37 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.loglik_ = self.log_likelihood_history_[-1]
         self.n_iter_ = last.index
         self.stop_reason_ = last.reason
-        self.converged_ = last.reason is not em.Reason.MAX_ITER
+        self.converged_ = last.reason not in (em.Reason.MAX_ITER, em.Reason.REG_COVAR)
         self.restarts_ = [
             asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(restarts.items())
         ]
         self._n_rows, self._total_weight = len(task.x), task.total_weight
         evaluated = self.mixture_.observation, task.x, task.problem.engine
         self.labels_ = evaluate.labels(*evaluated)
-        self.diagnostics_, self._remarks = self._diagnosed(task)
+        self.dropped_ = [asdict(one) for one in dropped]
+        self.diagnostics_, self._remarks = self._diagnosed(task, dropped)
         if self.on_degenerate == "raise" and "degenerate" in self._remarks:
             raise ValueError(self._remarks["degenerate"])
         if self.trace:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
 
-    def _diagnosed(self, task: _Task) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    def _diagnosed(self, task: _Task, dropped: list[Diagnosis]) -> tuple[list[dict[str, Any]], dict[str, str]]:
         """The diagnosis of each component, and what has to be said about the fit, by subject."""
-        x = task.problem.source.rows.x
+        source, update = task.problem.source, task.problem.update
         found = self._diagnosis(task, self.mixture_, self.labels_[task.present])
-        remarks = {}
-        if any(one.state not in HARMLESS for one in found):
-            # Of more rows than are counted the first ones could be equal and the others not.
-            n_distinct = distinct_rows(x, np.ones(len(x), dtype=bool)) if len(x) <= COUNTED else self.n_components
-            few = n_distinct if n_distinct < self.n_components else None
-            many = f"{self.df_} free parameters for {task.n_present:.0f} rows" if self.df_ > task.n_present else ""
-            remarks["degenerate"] = sentence(found, few, many)
+        said = remarks(
+            update,
+            found,
+            dropped,
+            n_distinct=start.distinct_points(source, len(found)),
+            n_parameters=self.df_,
+            n_rows=task.n_present,
+            coarse=hardly_resolved(update, source.rows.x, getattr(self, "feature_names_in_", None)),
+        )
         if not self.converged_:
             gain = em.recent_gain([record["objective"] for record in self.history_])
-            remarks["convergence"] = (
-                f"EM made its {self.max_iter} updates and was still gaining {gain:.2g} nats per pass: "
-                "raise max_iter, or raise tol if that is near enough"
-                if self.max_iter > 0
-                else "EM made no update, the model is the start: raise max_iter"
-            )
-        return [asdict(one) for one in found], remarks
+            said["convergence"] = unfinished(self.stop_reason_, self.n_iter_, self.max_iter, gain)
+        return [asdict(one) for one in found], said
 
     def _diagnosis(self, task: _Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
         """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
