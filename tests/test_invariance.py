@@ -126,6 +126,14 @@ def test_a_unit_for_each_feature(covariance_type):
         assert_invariant(X, covariance_type, X * units, A=units)
 
 
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_constant_column_and_a_common_unit(covariance_type):
+    # It lends the unit of another column: one unit for all of them is kept, also in the log-likelihood.
+    X = np.column_stack([DATA["blobs"], np.full(300, 3.0)])
+    for s in (1e-9, 1e9):
+        assert_invariant(X, covariance_type, X * s, A=s)
+
+
 @pytest.mark.parametrize("init", ["k-means++", "kmeans", "random", "random_from_data"])
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_every_start_is_free_of_units(covariance_type, init):

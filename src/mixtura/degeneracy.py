@@ -219,17 +219,20 @@ def remarks(
     """
     said = {}
     if coarse:
+        which = ", ".join(coarse[:5]) + (f" and {len(coarse) - 5} more features" if len(coarse) > 5 else "")
         vary = "varies" if len(coarse) == 1 else "vary"
         dtype = "float64" if update.eps == EPS else "float32"
         said["resolution"] = (
-            f"{', '.join(coarse)} {vary} by little more than {dtype} rounds numbers of that size: "
+            f"{which} {vary} by little more than {dtype} rounds numbers of that size: "
             "subtract an offset, in float64, before fitting"
         )
     wrong = [one for one in found if one.state not in HARMLESS]
     bare = update.prior is None and update.reg_covar == 0
     many = n_parameters > n_rows
+    # Without correlations most parameters are means, and a row has a number for each of a mean.
+    alone = many and bare and not update.family.diagonal
     few = n_distinct < len(found)
-    if not wrong and not few and not (many and bare):
+    if not wrong and not few and not alone:
         return said
     facts = [f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(found)} components"] if few else []
     facts += [f"{n_parameters} free parameters for {n_rows:.0f} row{'s' if n_rows > 1 else ''}"] if many else []
@@ -241,10 +244,10 @@ def remarks(
     if dropped and wrong:
         what = f"{_numbered(dropped, 'was', 'were')} dropped, and of those left {what}"
     what = f"{what} ({aside})" if what and aside else what or aside
-    helps = MANY if many else REMEDY[wrong[0].state if wrong else "empty"]
+    helps = REMEDY["empty"] if few else MANY if many else REMEDY[wrong[0].state]
     if bare and not few and all(one.state != "empty" for one in wrong):
         helps += PRIOR
-    if not dropped and len(wrong) < len(found) and wrong and wrong[0].state in ("empty", "tied"):
+    if not dropped and not many and len(wrong) < len(found) and wrong and wrong[0].state in ("empty", "tied"):
         helps += DROP
     said["degenerate" if wrong or few else "parameters"] = f"{what}: {helps}; see diagnostics_"
     return said

@@ -63,6 +63,7 @@ def unfinished(reason: Reason | None, n_iter: int, max_iter: int, gain: float) -
     if max_iter == 0:
         return "EM made no update, the model is the start: raise max_iter"
     return (
-        f"EM made its {counted(max_iter, 'update', 'updates')} and was still gaining {gain:.2g} nats per pass: "
+        f"EM made {counted(max_iter, 'update', 'updates')}, as many as max_iter allows, and was still gaining "
+        f"{gain:.2g} nats per pass: "
         "raise max_iter, or raise tol if that is near enough"
     )
