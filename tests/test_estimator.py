@@ -340,7 +340,7 @@ def test_own_precisions_are_inverted(covariance_type):
 
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_a_fit_goes_on_from_its_own_attributes(covariance_type):
-    settings = {"covariance_type": covariance_type, "tol": 0.0}
+    settings = {"covariance_type": covariance_type, "accelerate": None, "tol": 0.0}
     means = start("VVV", 2)[1]
     first = unfinished(GaussianMixture(3, means_init=means, max_iter=3, **settings), X)
     second = unfinished(started((first.weights_, first.means_, first.covariances_), max_iter=4, **settings), X)
@@ -506,7 +506,7 @@ def test_reasons_to_stop():
 
 
 def test_tolerance_is_total_nats_over_five_passes():
-    gm = GaussianMixture(3, random_state=0, tol=1e-2, n_init=1).fit(X)
+    gm = GaussianMixture(3, accelerate=None, random_state=0, tol=1e-2, n_init=1).fit(X)
     totals = gm.log_likelihood_history_
     gains = [later - earlier for earlier, later in zip(totals, totals[5:], strict=False)]
     assert gains[-1] < 1e-2
@@ -514,7 +514,7 @@ def test_tolerance_is_total_nats_over_five_passes():
 
 
 def test_verbose_prints_start_progress_and_reason(capsys):
-    settings = {"means_init": [[-3.0, -1.0], [0.0, 0.0], [4.0, 1.0]], "tol": 0.0, "max_iter": 15}
+    settings = {"means_init": [[-3.0, -1.0], [0.0, 0.0], [4.0, 1.0]], "accelerate": None, "tol": 0.0, "max_iter": 15}
     unfinished(GaussianMixture(3, verbose=0, **settings), X)
     assert capsys.readouterr().out == ""
 

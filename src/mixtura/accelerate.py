@@ -3,27 +3,34 @@
 EM gains little per pass where components overlap.  Near an optimum its step is I^-1 times the gradient, I the
 information that the rows would hold if their components were known.  So both drivers work in a chart, coordinates in
 which I is the identity at a reference (w0, m0, S0 = L0 L0') and the EM step is a step along the gradient.  With
-c_k the mass of component k at the reference, as a part of all rows, and S_k = L0 C_k C_k' L0', C_k lower triangular:
+c_k the mass of component k at the reference, as a part of all rows, and C_k = I at the reference:
 
-    sqrt(w0_k)  log(w_k / w0_k)            (K,)             no such block with equal mixing; softmax on the way back
-    sqrt(c_k)   L0_k^-1 (m_k - m0_k)       (K, d)
-    sqrt(2 c_k) log (C_k)_jj               (K, d)           spherical: sqrt(2 d c_k) log C_k, (K, 1)
-    sqrt(c_k)   (C_k)_ij, i > j            (K, d(d-1)/2)    dense families only
+    sqrt(w0_k)       log(w_k / w0_k)         (K,)            no such block with equal mixing; softmax on the way back
+    sqrt(c_k)        L0_k^-1 (m_k - m0_k)    (K, d)
+    sqrt(2 c_k)      (C_k - I)_jj            (K, d)          S_k = L0_k C_k^2 L0_k', C_k symmetric, or, where the family
+    sqrt(4 c_k)      (C_k)_ij, i > j         (K, d(d-1)/2)   is diagonal:
+    sqrt(2 c_k)      log (C_k)_jj            (K, d)          spherical: sqrt(2 d c_k) log C_k, (K, 1)
 
-A shared covariance has one C and c = sum_k c_k; what a prior adds counts in c_k.  Any point of the chart is a mixture,
-and a change of units of the data changes none of the coordinates.
+A shared covariance has one C and c = sum_k c_k; what a prior adds counts in c_k.  Any point of the chart is a mixture.
+A change of coordinates of the data that the family does not see changes none of the lengths and angles: of a dense
+family any invertible linear map, because it turns L0 by an orthogonal matrix, and C with it.  (A triangular C would
+know the features by their order.)
 
 The gradient comes of the same pass as the objective.  With n_k the mass and V_k the scatter about the *current* mean,
 both with what the prior adds, xbar_k the mean that EM would take, U = L^-1 of the current S, all divided by n:
 
-    d/d log w_k = mass_k - w_k      d/d m_k = n_k S_k^-1 (xbar_k - m_k)      d/d C_k = C_k'^-1 (U_k V_k U_k' - n_k I)
+    d/d log w_k = mass_k - w_k              d/d m_k = n_k S_k^-1 (xbar_k - m_k)
+    d/d S_k     = P_k = U_k' (U_k V_k U_k' - n_k I) U_k / 2
+    d/d C_k     = Q + Q',  Q = C_k L0_k' P_k L0_k
 
 On the floor, and where a component is empty, the objective is not smooth in these coordinates: there EM has the say.
 
 References: M. Jamshidian and R. I. Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", Journal
 of the Royal Statistical Society B 59, 1997; J. Nocedal and S. J. Wright, *Numerical Optimization*, Springer, 2006
-(algorithm 7.4: the two loops); R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the
-convergence of any EM algorithm", Scandinavian Journal of Statistics 35, 2008 (SQUAREM, scheme S3).
+(algorithm 7.4: the two loops); W. W. Hager and H. Zhang, "A new conjugate gradient method with guaranteed descent and
+an efficient line search", SIAM Journal on Optimization 16, 2005 (the gradient judges the last steps); R. Varadhan and
+C. Roland, "Simple and globally convergent methods for accelerating the convergence of any EM algorithm", Scandinavian
+Journal of Statistics 35, 2008 (SQUAREM, scheme S3).
 """
 
 from __future__ import annotations
@@ -38,7 +45,7 @@ import numpy as np
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.degeneracy import EMPTY_MASS
-from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate
+from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate, size_of
 from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.priors import EigenvalueRatio
@@ -50,6 +57,9 @@ PLAIN = 5
 
 FAST = 0.7
 """Gain of a pass relative to the one before, under which plain EM is as fast as anything."""
+
+CLEAR = 1e4
+"""Roundings of the objective that a gain must be for its ratio to the one before to have digits."""
 
 MEMORY = 10
 """Pairs of step and change of gradient that L-BFGS knows the curvature from."""
@@ -66,11 +76,20 @@ LONGER = 2.5
 ASCENT = 1e-4
 """Part of what the gradient promises that a step has to gain (Armijo)."""
 
+THIN = 1e-3
+"""Smallest eigenvalue of a C: what shrinks further from where it was known is for EM to look at."""
+
+UNTOLD = 100.0
+"""Roundings of the objective, of which fewer cannot tell whether a step of such a gain was good; the gradient can."""
+
+SHRINKS = 0.5
+"""What a step of that size has to leave of the squared gradient at most."""
+
 STRIDE = 4.0
 """Largest extrapolation of SQUAREM at first, and the factor by which it changes."""
 
 UNIT = 1.0
-"""Largest change that a step makes to a component, in its own standard units: no exponential overflows."""
+"""Largest change that a step makes to a logarithm: no exponential overflows."""
 
 
 TINY = float(np.finfo(np.float64).tiny)
@@ -87,6 +106,11 @@ def has_chart(family: Family) -> bool:
     return family.uniform
 
 
+def emptied(told: EStep) -> bool:
+    """Whether a component has lost its rows: the logarithm of its weight would go on for ever."""
+    return bool(min(told.statistics.mass.min(), told.model.weights.min() * told.statistics.count) <= EMPTY_MASS)
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
     """Coordinates x (p,) about the model of a pass: ``scale`` (p,) times the logarithms and whitened entries y."""
@@ -100,7 +124,7 @@ class Chart:
         """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
         model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
         floored = isinstance(model.layout, Dense) and model.layout.accurate is not None
-        if floored or min(told.statistics.mass.min(), model.weights.min() * told.statistics.count) <= EMPTY_MASS:
+        if floored or emptied(told):
             return None
         pulled = counted = told.statistics.mass / told.statistics.count
         if conjugate is not None:
@@ -110,7 +134,13 @@ class Chart:
             counted = counted.sum(keepdims=True)
         d = model.n_features
         i, j = np.tril_indices(d)
-        twice = np.array([2.0 * d]) if family.spherical else np.full(d, 2.0) if family.diagonal else 1.0 + (i == j)
+        twice = (
+            np.array([2.0 * d])
+            if family.spherical
+            else np.full(d, 2.0)
+            if family.diagonal
+            else np.where(i == j, 2.0, 4.0)
+        )
         information = [
             np.zeros(0) if update.equal_mixing else model.weights,
             np.repeat(pulled, d),
@@ -149,13 +179,20 @@ class Chart:
             means, covariances = white * away, np.log(white[: self.copies] * factor)
         else:
             means = np.einsum("kij,kj->ki", white, away)
-            covariances = np.tril(white[: self.copies] @ factor)
-            diagonal = np.arange(model.n_features)
-            covariances[:, diagonal, diagonal] = np.log(covariances[:, diagonal, diagonal])
+            left, values, _ = np.linalg.svd(white[: self.copies] @ factor)
+            covariances = (left * values[:, None, :]) @ left.transpose(0, 2, 1) - np.eye(model.n_features)
         return self.scale * self._join(np.log(model.weights / reference.weights), means, covariances)
 
+    def _stretch(self, y: Array) -> Array:
+        """C (K or 1, d, d) from the lower triangles of C - I."""
+        d = self.reference.n_features
+        i, j = np.tril_indices(d)
+        stretch = np.zeros((self.copies, d, d))
+        stretch[:, i, j] = stretch[:, j, i] = y
+        return stretch + np.eye(d)
+
     def model(self, x: Array) -> Mixture | None:
-        """The mixture at these coordinates; None if a component would lie under the floor."""
+        """The mixture at these coordinates; None if a component would lie under the floor, or be next to nothing."""
         k, d = self.reference.means.shape
         y = x / self.scale
         weights = self.reference.weights
@@ -168,19 +205,18 @@ class Chart:
             covariances = (self.factor * np.exp(y)) ** 2
         else:
             means = self.reference.means + np.einsum("kij,kj->ki", np.broadcast_to(self.factor, (k, d, d)), away)
-            lower = np.zeros((self.copies, d, d))
-            lower[:, *np.tril_indices(d)] = y
-            diagonal = np.arange(d)
-            lower[:, diagonal, diagonal] = np.exp(lower[:, diagonal, diagonal])
-            root = self.factor @ lower
+            stretch = self._stretch(y)
+            if np.linalg.eigvalsh(stretch).min() < THIN:
+                return None
+            root = self.factor @ stretch
             covariances = root @ root.transpose(0, 2, 1)
             covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
         layout = self.update.raised(broadcast(covariances, k), means)
         entries = layout.variances if isinstance(layout, Diagonal) else layout.matrices
         return Mixture.of(weights, means, layout) if np.array_equal(entries[: self.copies], covariances) else None
 
-    def gradient(self, told: EStep) -> Array:
-        """The gradient (p,) of the objective of ``told`` at its model, per unit of weight."""
+    def gradient(self, told: EStep, x: Array) -> Array:
+        """The gradient (p,) of the objective of ``told`` at its model, which is at ``x``, per unit of weight."""
         model, statistics = told.model, told.statistics
         conjugate = self.update.conjugate(model.n_components)
         shift = statistics.shift()
@@ -189,7 +225,7 @@ class Chart:
         if conjugate is not None:
             pulled = pulled + conjugate.shrinkage
             counted, means, scatter = conjugate.added(counted, means, scatter)
-        away, white, factor = means - model.means, model.layout.whitener, self.factor
+        away, white, factor, d = means - model.means, model.layout.whitener, self.factor, model.n_features
         if white.ndim == 2:
             squares = white**2 * (scatter + pulled[:, None] * away**2) - counted[:, None]
             along_means = pulled[:, None] * factor * white**2 * away
@@ -197,23 +233,28 @@ class Chart:
                 squares = squares.sum(axis=1, keepdims=True)
             along_covariances = squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares
         else:
-            back = (white[: self.copies] @ factor).transpose(0, 2, 1)  # C'^-1
+            back = (white[: self.copies] @ factor).transpose(0, 2, 1)  # L0' U'
             off = np.einsum("kij,kj->ki", white, away)
             squares = (
                 white @ scatter @ white.transpose(0, 2, 1) + pulled[:, None, None] * off[:, :, None] * off[:, None]
             )
-            squares = squares - counted[:, None, None] * np.eye(model.n_features)
+            squares = squares - counted[:, None, None] * np.eye(d)
             along_means = pulled[:, None] * np.einsum("kij,kj->ki", np.broadcast_to(back, white.shape), off)
-            along_covariances = back @ (squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares)
-            diagonal = np.arange(model.n_features)  # of the logarithm: times C_jj
-            along_covariances[:, diagonal, diagonal] /= back[:, diagonal, diagonal]
+            squares = 0.5 * back @ (squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares)
+            squares = squares @ back.transpose(0, 2, 1)  # L0' d/dS L0
+            half = (
+                self._stretch((x / self.scale)[-len(squares) * d * (d + 1) // 2 :].reshape(len(squares), -1)) @ squares
+            )
+            along_covariances = (half + half.transpose(0, 2, 1)) * (2.0 - np.eye(d))  # two entries off the diagonal
         along_weights = statistics.mass - model.weights * statistics.count
         return self._join(along_weights, along_means, along_covariances) / (self.scale * statistics.count)
 
     def within(self, step: Array, length: float) -> Array:
-        """The step itself, or cut to ``length`` and to what no component takes amiss."""
-        size, farthest = float(np.sqrt(step @ step)), float(np.abs(step / self.scale).max())
-        part = min(length / max(size, TINY), UNIT / max(farthest, TINY))
+        """The step itself, or cut to ``length`` and to a UNIT of what is a logarithm."""
+        size, y, k = float(np.sqrt(step @ step)), np.abs(step / self.scale), self.reference.n_components
+        logarithms = [y[: 0 if self.update.equal_mixing else k], y[-self.copies * self.factor[0].size :]]
+        farthest = max(part.max(initial=0.0) for part in logarithms[: 2 if self.update.family.diagonal else 1])
+        part = min(length / max(size, TINY), UNIT / max(float(farthest), TINY))
         return step if part >= 1 else part * step
 
 
@@ -227,8 +268,8 @@ def lbfgs(problem: Problem, start: Mixture) -> Iterator[EStep]:
         chart = Chart.about(problem.update, told)
         if chart is not None:
             told = yield from _climb(problem, chart, told)
-        # What was left before the update is left after it, at most; of EM alone nothing is known.
-        told = replace(_em(problem, told), promised=told.promised if told.accelerated else 0.0)
+        # Of an update after an accelerated step only its gain tells whether anything is left; of EM alone nothing does.
+        told = replace(_em(problem, told), promised=np.inf if told.accelerated else 0.0)
         yield told
 
 
@@ -245,7 +286,8 @@ def _plain(problem: Problem, start: Mixture) -> Generator[EStep, None, EStep]:
     before, latest = 0.0, 0.0
     told = e_step(problem, start)
     for index in count():
-        ratio = latest / before if index > PLAIN and before > 0 else 0.0
+        clear = latest > CLEAR * ROUNDING * size_of(problem, told.objective)
+        ratio = latest / before if index > PLAIN and clear and before > 0 else 0.0
         slow = FAST < ratio < 1
         told = replace(told, promised=latest * ratio / (1 - ratio) if slow else 0.0)
         yield told
@@ -259,34 +301,43 @@ def _plain(problem: Problem, start: Mixture) -> Generator[EStep, None, EStep]:
 def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None, EStep]:
     """Passes of L-BFGS from the chart's reference ``told`` until one does not climb; the last that did."""
     x = np.zeros_like(chart.scale)
-    gradient = direction = chart.gradient(told)
+    gradient = direction = chart.gradient(told, x)
     pairs: tuple[tuple[Array, Array], ...] = ()
-    taken = 0
+    concave = 0
     length = REACH * float(np.sqrt(gradient @ gradient))
     while True:
         step = chart.within(direction, length)
         wanted = told.statistics.count * float(step @ gradient)
-        model = chart.model(x + step) if wanted > ROUNDING * abs(told.objective) else None
+        model = chart.model(x + step) if wanted > 0 else None
         if model is None:
             return told
         tried = replace(e_step(problem, model), accelerated=True)
-        if not tried.objective - told.objective >= ASCENT * wanted:
+        after = chart.gradient(tried, x + step)
+        rounding = ROUNDING * size_of(problem, told.objective)
+        gain = tried.objective - told.objective
+        if wanted > UNTOLD * rounding:
+            climbs = bool(gain >= ASCENT * wanted)
+        else:
+            climbs = bool(gain >= -rounding and after @ after <= SHRINKS * (gradient @ gradient))
+        if not climbs:
             yield replace(tried, accepted=False)
             return told
         if step is not direction:
             length *= LONGER
-        after = chart.gradient(tried)
         change = gradient - after
         if change @ step > CURVED * (step @ step):
-            pairs = (*pairs, (step, change))[-MEMORY:]
+            pairs, concave = (*pairs, (step, change))[-MEMORY:], concave + 1
+        else:
+            concave = 0
         x, gradient, direction = x + step, after, ascent(after, pairs)
         if direction @ gradient <= ASCENT * np.sqrt((direction @ direction) * (gradient @ gradient)):
             direction, pairs = gradient, ()
-        taken += 1
-        known = taken >= min(WINDOW, len(x))
+        known = concave >= min(WINDOW, len(x))  # before that, what the model promises is far too little
         left = 0.5 * tried.statistics.count * float(direction @ gradient) if known else np.inf
         told = replace(tried, promised=left)
         yield told
+        if emptied(told):
+            return told
 
 
 def ascent(gradient: Array, pairs: tuple[tuple[Array, Array], ...]) -> Array:
@@ -310,20 +361,20 @@ def squarem(problem: Problem, start: Mixture) -> Iterator[EStep]:
         first, told = told, _em(problem, told)
         target = problem.update(told.statistics, told.model)
         chart = Chart.about(problem.update, told)
-        model = None
+        model, alpha = None, 1.0
         if chart is not None:
-            move, ratio, left = extrapolation(chart, first.model, target, stride)
-            model = chart.model(move) if ratio > 1 else None
+            move, alpha, left = extrapolation(chart, first.model, target, stride)
+            model = chart.model(move) if alpha > 1 else None
             told = replace(told, promised=told.statistics.count * left)
         yield told
-        tried = None if model is None else replace(e_step(problem, model), accelerated=True, promised=told.promised)
+        tried = None if model is None else replace(e_step(problem, model), accelerated=True, promised=np.inf)
         if tried is not None and tried.objective >= told.objective:
             told = tried
             yield told
-            stride *= STRIDE if ratio == stride else 1.0
+            stride *= STRIDE if alpha == stride else 1.0
         elif tried is not None:
             yield replace(tried, accepted=False)
-            stride = max(ratio / STRIDE, STRIDE)
+            stride = max(alpha / STRIDE, STRIDE)
         if told is not tried:
             told = replace(e_step(problem, target), promised=told.promised)
             yield told
@@ -350,12 +401,8 @@ DRIVERS: dict[str, Driver] = {"lbfgs": lbfgs, "squarem": squarem}
 
 
 def driver_of(accelerate: Any, update: MStep, covariance_type: str) -> Driver:
-    """The driver that a user asked for; None is plain EM.
-
-    So is "auto" yet: L-BFGS carries differences of rounding into the ninth digit, which weights and repeated rows must
-    agree in, and from some starts it ends at another optimum than EM.
-    """
-    if accelerate is None or accelerate == "auto":
+    """The driver that a user asked for; "auto" is the fastest one that the problem allows, None is plain EM."""
+    if accelerate is None:
         return iterate
     if not isinstance(accelerate, str) or accelerate not in ("auto", *DRIVERS):
         names = ", ".join(map(repr, ("auto", *DRIVERS)))
@@ -366,6 +413,10 @@ def driver_of(accelerate: Any, update: MStep, covariance_type: str) -> Driver:
         hindrance = "works without the constraint EigenvalueRatio only"
     elif not has_chart(update.family):
         hindrance = f"needs a covariance_type whose letters are all E or all V, got {covariance_type!r}"
+    elif accelerate == "auto":
+        return lbfgs
     else:
         return DRIVERS[accelerate]
+    if accelerate == "auto":
+        return iterate
     raise ValueError(f'accelerate={accelerate!r} {hindrance}: use accelerate="auto" or None')

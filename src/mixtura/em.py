@@ -28,8 +28,11 @@ from mixtura.update import MStep
 WINDOW = 5
 """Passes over which the gain is judged: EM gains little per pass where components overlap, for many passes."""
 
-LEFT = 1e-9
-"""Part of ``tol`` that may be left to gain, where a driver knows: then no parameter shows which way led there."""
+LEFT = 0.01
+"""Part of ``tol`` that may be left to gain, where the gains of EM tell: a hundredth of a standard error."""
+
+NOTHING = 1e-15
+"""Part of ``tol`` that may be left where the gradient tells: no digit of the answer shows which way led there."""
 
 ROUNDING = 8 * np.finfo(np.float64).eps
 """A gain that is smaller than this part of the objective cannot be told from rounding."""
@@ -63,9 +66,10 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """A model on the way: ``index`` updates after the start, with its ``objective`` and ``loglik`` (total nats).
+    """A model on the way: ``index`` passes after the start, with its ``objective`` and ``loglik`` (total nats).
 
-    ``gain`` is the mean per pass of the last WINDOW passes, ``reason`` is set on the last pass.
+    ``index`` counts tries of the driver that were not accepted, too.  ``gain`` is the mean per pass of the last WINDOW
+    accepted passes, ``accelerated`` is that of the EStep, ``reason`` is set on the last pass.
     """
 
     index: int
@@ -124,19 +128,22 @@ def size_of(problem: Problem, objective: float) -> float:
     return max(abs(objective - count * frame), count)
 
 
-def converged(objectives: list[float], size: float, tol: float, promised: float = 0.0) -> bool:
-    """Whether the gain over the last WINDOW passes is under ``tol`` nats, or the last one under rounding of ``size``.
+def converged(objectives: list[float], size: float, tol: float, told: EStep) -> bool:
+    """Whether the gain over the last WINDOW accepted passes is under ``tol`` nats, or the last one under rounding of
+    ``size``, ``told`` being the last of them.
 
-    Where the driver knows what is ``promised``, that has to be little beside ``tol`` too.
+    Where the driver knows what is left, that has to be little as well.  Rounding stops only what is not accelerated: a
+    quasi-Newton step goes by the gradient where the objective has no digits left, and needs few passes to the end.
     """
     if len(objectives) < 2:
         return False
-    latest = objectives[-1]
-    rounding = ROUNDING * size
-    if abs(latest - objectives[-2]) <= rounding:
-        return True
-    if promised > max(LEFT * tol, rounding):
+    latest, rounding = objectives[-1], ROUNDING * size
+    gain = latest - objectives[-2]
+    enough = NOTHING * tol if told.accelerated else max(LEFT * tol, rounding)
+    if told.promised > enough and (told.accelerated or gain > rounding):
         return False
+    if abs(gain) <= rounding:
+        return True
     return len(objectives) > WINDOW and latest - objectives[-1 - WINDOW] < max(tol, rounding)
 
 
@@ -160,8 +167,8 @@ def passes(
     flat, columns differ in their last digits) or ``reg_covar`` has, and the run ends with the better model.  A start
     that is not a ``member`` of the family may be better than all of it; the first pass is then not held against it.
 
-    What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run that converges on an
-    accelerated model ends with an update of EM, so that the model returned is the M-step of its own neighbour.
+    What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run never ends with an
+    accelerated model, but with an update of EM after it, so that the model returned is the M-step of its neighbour.
     """
     objectives: list[float] = []
     began = time.perf_counter()
@@ -173,10 +180,11 @@ def passes(
         seconds = time.perf_counter() - began
         gain = recent_gain(objectives)
         latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
-        if converged(objectives if member else objectives[1:], size_of(problem, told.objective), tol, told.promised):
-            if not told.accelerated or index == max_iter:
-                yield replace(latest, reason=Reason.CONVERGED)
-                return
+        done = converged(objectives if member else objectives[1:], size_of(problem, told.objective), tol, told)
+        if done and not told.accelerated:
+            yield replace(latest, reason=Reason.CONVERGED)
+            return
+        if told.accelerated and (done or index == max_iter - 1):
             steps = driver(problem, problem.update(told.statistics, told.model))
         last = told
         while index < max_iter:

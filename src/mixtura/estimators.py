@@ -75,7 +75,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Whether the weights are estimated or all 1/K.
     tol : float
         Stop when the log-likelihood gained less than this in the last five passes together, in total nats over all
-        rows (weights count with mean one).
+        rows (weights count with mean one); accelerated runs go on until nothing is left, which takes them few passes.
     max_iter : int
         Largest number of updates, tries of ``accelerate`` that were not accepted among them; the model after the last
         one is evaluated once more, so that ``loglik_`` is its own.
@@ -88,8 +88,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     accelerate : {"auto", "lbfgs", "squarem"} or None
         How to reach the optimum of EM in fewer passes, which overlapping components make worth while; the objective
         still never falls, and easy problems are left to EM.  "lbfgs": quasi-Newton steps, preconditioned by EM;
-        "squarem": extrapolation of pairs of EM updates; None: EM alone.  "auto" is plain EM for now.  The others work
-        for covariance types whose letters are all E or all V, without ``reg_covar`` and ``EigenvalueRatio``.
+        "squarem": extrapolation of pairs of EM updates; None: EM alone.  "auto" is "lbfgs", or None where that does not
+        work: with ``reg_covar`` or ``EigenvalueRatio``, and for covariance types that mix E and V.
     weights_init, means_init, covariances_init, precisions_init : array-like or None
         The user's own start, kept exactly as it is: (K,), (K, d) and covariances or precisions in the shape of the
         fitted attribute.  What is not given is filled in: with means alone, equal weights and the covariance of all

@@ -14,6 +14,7 @@ class Printer:
     def __init__(self, verbose: int, scale: float) -> None:
         self.every = {0: 0, 1: 10}.get(int(verbose), 1)
         self.scale = scale
+        self.due = 0
 
     def start(self, mixture: Mixture, covariance_type: str, n_rows: int) -> None:
         """Where a run begins."""
@@ -29,8 +30,11 @@ class Printer:
 
     def one(self, latest: Pass) -> None:
         """A pass on the way."""
-        if self.every and latest.index % self.every == 0:
-            print(f"pass {latest.index:4d}: log-likelihood {latest.objective * self.scale:.4f}, {latest.seconds:.2f} s")
+        if self.every and latest.index >= self.due:  # a try that was not accepted has a number, but is no pass to print
+            how = ", accelerated" if latest.accelerated else ""
+            total = f"log-likelihood {latest.objective * self.scale:.4f}"
+            print(f"pass {latest.index:4d}: {total}, {latest.seconds:.2f} s{how}")
+            self.due = self.every * (latest.index // self.every + 1)
 
     def stop(self, last: Pass, tol: float) -> None:
         """How a run ended."""

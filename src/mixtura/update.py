@@ -125,6 +125,7 @@ class MStep:
             return Diagonal(broadcast(np.maximum(estimates, self.floor + least), len(means)))
         return self._raised_dense(estimates, least, len(means))
 
+    @np.errstate(over="ignore", invalid="ignore")  # a variance may be as little as the smallest number
     def _raised_dense(self, estimates: Array, least: Array, n_components: int) -> Dense:
         layout = Dense(estimates)
         definite = self.definite(layout)
