@@ -44,7 +44,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
-from mixtura.degeneracy import EMPTY_MASS
+from mixtura.degeneracy import EMPTY_MASS, lowest
 from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate, size_of
 from mixtura.families import Family
 from mixtura.mixture import Mixture
@@ -123,7 +123,8 @@ class Chart:
     def about(cls, update: MStep, told: EStep) -> Chart | None:
         """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
         model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
-        floored = isinstance(model.layout, Dense) and model.layout.accurate is not None
+        known = isinstance(model.layout, Dense) and model.layout.accurate is not None
+        floored = known and bool(lowest(update, model)[1].any())
         if floored or emptied(told):
             return None
         pulled = counted = told.statistics.mass / told.statistics.count

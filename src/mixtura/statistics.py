@@ -33,7 +33,11 @@ EMPTY = 1e-100
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """``objective``, ``count``, ``mass`` (K,), ``first`` (K, d), ``second`` (K, d, d) or (K, d), ``center`` (K, d)."""
+    """``objective``, ``count``, ``mass`` (K,), ``first`` (K, d), ``second`` (K, d, d) or (K, d), ``center`` (K, d).
+
+    ``white`` (K, d, d) are the second moments in coordinates U_k (x - a_k), U_k being the whitener of the model that
+    the responsibilities are from.  They are there where the entries of ``second`` do not say enough.
+    """
 
     objective: float
     count: float
@@ -41,6 +45,7 @@ class Statistics:
     first: Array
     second: Array
     center: Array
+    white: Array | None = None
 
     def __add__(self, other: Statistics) -> Statistics:
         if not np.array_equal(self.center, other.center):
@@ -77,6 +82,13 @@ class Statistics:
         # The square first: it is symmetric to the last bit, and so are the covariances that come of it.
         return self.second - self.mass[:, None, None] * (shift[:, :, None] * shift[:, None, :])
 
+    def white_scatter(self, whitener: Array) -> Array | None:
+        """Second moments (K, d, d) about the means in the coordinates of the ``whitener``, if they are known."""
+        if self.white is None:
+            return None
+        shift = np.einsum("kij,kj->ki", whitener, self.shift())
+        return np.asarray(self.white - self.mass[:, None, None] * (shift[:, :, None] * shift[:, None, :]))
+
 
 @dataclass(frozen=True, eq=False)
 class Partial:
@@ -110,11 +122,12 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
     dense = observation.scores.whitener.ndim == 3
     blocks = source.blocks(block_rows(n_components, n_features, dense=dense))
     total = reduce(engine, lambda rows: block_sums(observation, rows), blocks)
-    mass, first, second, center = observation.kernel.moments(observation.operands, total.table)
-    statistics = Statistics(total.objective, total.count, mass, first, second, center)
+    statistics = Statistics(
+        total.objective, total.count, *observation.kernel.moments(observation.operands, total.table)
+    )
     if not statistics.cancels():
         return statistics
-    means = center + statistics.shift()
+    means = statistics.center + statistics.shift()
 
     def about_means(rows: Rows) -> Statistics:
         resp, density, _, _ = posterior(observation, rows.x)
