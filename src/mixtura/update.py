@@ -23,7 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, lower_whitener
 from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.priors import Conjugate, EigenvalueRatio, Prior
@@ -208,10 +208,7 @@ def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:
     back = factor @ vectors
     raised = (back * values) @ back.T
     root = np.linalg.solve(factor.T, vectors / np.sqrt(values)).T
-    # Any square root whitens; others expect the lower triangular one: J R J of root J = Q R, J being the reversal.
-    lower = np.asarray(np.linalg.qr(root[:, ::-1], mode="r"))[::-1, ::-1]
-    lower = np.tril(lower * np.sign(np.diagonal(lower))[:, None])
-    return 0.5 * (raised + raised.T) * np.outer(unit, unit), lower / unit
+    return 0.5 * (raised + raised.T) * np.outer(unit, unit), lower_whitener(root) / unit
 
 
 def m_step(
