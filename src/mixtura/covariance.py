@@ -97,8 +97,8 @@ class Diagonal:
 class Dense:
     """Covariance matrices (K, d, d), symmetric and positive definite.
 
-    ``accurate`` holds whiteners (K, d, d) that are known better than the rounded matrices could tell, or None: where
-    standard deviations differ by 1e6, the entries of a matrix fix the small ones to four digits only.
+    ``accurate`` holds whiteners (K, d, d) or (1, d, d) that are known better than the rounded matrices could tell, or
+    None: where standard deviations differ by 1e6, the entries of a matrix fix the small ones to four digits only.
     """
 
     matrices: Array
@@ -156,7 +156,7 @@ class Dense:
 
 
 def lower_whitener(root: Array) -> Array:
-    """The lower triangular whiteners (..., d, d) of matrices, from any square root of their inverse: S^-1 = root' root."""
+    """Lower triangular whiteners (..., d, d) of matrices, from any square root of their inverse: S^-1 = root' root."""
     # J R J of root J = Q R, J being the reversal.
     lower = np.asarray(np.linalg.qr(root[..., ::-1], mode="r"))[..., ::-1, ::-1]
     return np.asarray(np.tril(lower * np.sign(np.diagonal(lower, axis1=-2, axis2=-1))[..., None]))
