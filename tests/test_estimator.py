@@ -43,7 +43,6 @@ def test_every_constructor_argument_is_kept_as_it_is():
     assert all(getattr(gm, name) is marker for name in names)
 
 
-@pytest.mark.filterwarnings("ignore:495 free parameters for")  # one check fits 9 and 27 rows of 30 features
 @parametrize_with_checks([GaussianMixture(), *(GaussianMixture(covariance_type=one) for one in TYPES)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

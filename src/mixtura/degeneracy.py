@@ -90,7 +90,7 @@ def _relative(whitener: Array, floors: Array) -> tuple[Array, Array]:
     white = (whitener * unit[:, None, :]) @ factor
     _, singular, right = np.linalg.svd(white)
     direction = np.linalg.solve(factor.transpose(0, 2, 1), right[:, 0, :, None])[:, :, 0] / unit
-    return np.maximum(singular, np.finfo(np.float64).tiny) ** -2.0, direction
+    return np.maximum(singular, 1e-150) ** -2.0, direction  # a ratio of more than 1e300 is as good as that
 
 
 def _diagonals(entries: Array) -> Array:
@@ -229,8 +229,8 @@ def remarks(
     wrong = [one for one in found if one.state not in HARMLESS]
     bare = update.prior is None and update.reg_covar == 0
     many = n_parameters > n_rows
-    # Without correlations most parameters are means, and a row has a number for each of a mean.
-    alone = many and bare and not update.family.diagonal
+    # Without correlations most parameters are means, and a row has a number for each of a mean; one Gaussian is unique.
+    alone = many and bare and not update.family.diagonal and len(found) > 1
     few = n_distinct < len(found)
     if not wrong and not few and not alone:
         return said

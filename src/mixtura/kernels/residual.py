@@ -4,7 +4,7 @@
     sums of r, r y, r y y' about m_k         (r y^2 for diagonal covariances)
 
 Nothing cancels: x - m_k is the only difference and it is taken first.  Where a covariance is so ill-conditioned that
-its entries do not fix its small eigenvalues, the sums are those of z: they are near the identity, whatever S_k is.
+its entries do not fix its small eigenvalues, sums of r z z' are taken too: they are near the identity, whatever S_k is.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from mixtura.scores import Scores
 
 @dataclass(frozen=True, eq=False)
 class Operands:
-    """The scores as they are, and whether sums are taken in the ``white`` coordinates z."""
+    """The scores as they are, and whether sums are taken in the ``white`` coordinates z as well."""
 
     scores: Scores
     white: bool
 
 
 COLLINEAR = 1e6
-"""Variance of a feature, as a multiple of its variance given the others, above which sums are taken of z: with sums of
-y ten digits would be left of the smaller one, and fewer beyond."""
+"""Variance of a feature, as a multiple of its variance given the others, above which z is summed too: sums of y
+leave ten digits of the smaller one there, and fewer beyond."""
 
 
 def prepare(scores: Scores, origin: Array) -> Operands:
@@ -57,34 +57,31 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
 
 
 def sums(operands: Operands, x: AnyArray, rows: Array, resp: Array, scale: Array) -> Array:
-    """Sums of scale * resp * (1, y, y y') about each mean, (K, 1 + d + d^2) or (K, 1 + 2 d), y being z where sums are
-    ``white``; ``resp`` is used up."""
+    """Sums of scale * resp * (1, y, y y', z z' if white) about each mean, (K, 1 + d + d^2) or more, or (K, 1 + 2 d);
+    ``resp`` is used up."""
     scores = operands.scores
     n_components, n_features = scores.center.shape
     dense = scores.whitener.ndim == 3
-    table = np.empty((n_components, 1 + n_features + n_features ** (2 if dense else 1)))
+    size = n_features ** (2 if dense else 1)
+    table = np.empty((n_components, 1 + n_features + (2 if operands.white else 1) * size))
     resp *= scale
     table[:, 0] = resp.sum(axis=1)
     y = np.empty_like(rows)
     for k, root in enumerate(np.sqrt(resp, out=resp)):
         np.subtract(rows, scores.center[k][:, None], out=y)
-        if operands.white:
-            y = scores.whitener[k] @ y
         y *= root
         table[k, 1 : 1 + n_features] = y @ root
-        table[k, 1 + n_features :] = (y @ y.T).ravel() if dense else np.einsum("jb,jb->j", y, y)
+        table[k, 1 + n_features :][:size] = (y @ y.T).ravel() if dense else np.einsum("jb,jb->j", y, y)
+        if operands.white:
+            z = scores.whitener[k] @ y
+            table[k, -size:] = (z @ z.T).ravel()
     return table
 
 
 def moments(operands: Operands, table: Array) -> tuple[Array, ...]:
-    """Mass (K,), first (K, d) and second (K, d, d) or (K, d) moments in the table, and the means they are about; then
-    the second moments of z, if that is what was summed."""
-    center = operands.scores.center
-    mass, first = table[:, 0], table[:, 1 : 1 + center.shape[1]]
-    second = table[:, 1 + center.shape[1] :].reshape(operands.scores.whitener.shape)
-    if not operands.white:
-        return mass, first, second, center
-    factor = np.linalg.inv(operands.scores.whitener)
-    colored = factor @ second @ factor.transpose(0, 2, 1)
-    colored = 0.5 * (colored + colored.transpose(0, 2, 1))
-    return mass, np.einsum("kij,kj->ki", factor, first), colored, center, second
+    """Mass (K,), first (K, d) and second (K, d, d) or (K, d) moments in the table, the means they are about, and second
+    moments of z (K, d, d) if they were summed."""
+    center, shape = operands.scores.center, operands.scores.whitener.shape
+    mass, first, second = np.split(table, [1, 1 + center.shape[1]], axis=1)
+    seconds = np.split(second, 2, axis=1) if operands.white else [second]
+    return mass[:, 0], first, seconds[0].reshape(shape), center, *(one.reshape(shape) for one in seconds[1:])
