@@ -258,6 +258,12 @@ def test_a_constant_column_is_no_matter_of_rounding(covariance_type):
         assert watched(GaussianMixture(2, covariance_type=covariance_type, random_state=0), X)[1] == []
 
 
+def test_one_row_far_away_is_no_matter_of_rounding():
+    for far in (1e20, 1e150):
+        _, messages = watched(GaussianMixture(2, random_state=0), np.vstack([HEALTHY, [[far, 0.0]]]))
+        assert not any("subtract" in one for one in messages)
+
+
 def test_many_features_lost_to_rounding_are_counted():
     X = np.random.default_rng(0).normal(size=(300, 9)) + 1e16
     _, (message,) = watched(GaussianMixture(1), X)

@@ -197,9 +197,11 @@ DROP = ", or on_degenerate='drop'"
 def hardly_resolved(update: MStep, x: AnyArray, names: Sequence[str] | None) -> list[str]:
     """Features of the rows ``x`` (n, d) that lie so far from zero that rounding leaves little of their spread."""
     spread = np.sqrt(update.floor_variances) / FLOOR
-    coarse = spread <= COARSE * update.eps * np.abs(update.overall.means[0])
+    step = COARSE * update.eps
     named = _named(names, x.shape[1])
-    return [named[j] for j in np.flatnonzero(coarse) if (x[:, j] != x[0, j]).any()]
+    coarse = np.flatnonzero(spread <= step * np.abs(update.overall.means[0]))
+    # A constant column has nothing to lose, and a row astray moves the mean but not the others.
+    return [named[j] for j in coarse if np.ptp(x[:, j]) > 0 and spread[j] <= step * abs(float(np.median(x[:, j])))]
 
 
 def remarks(
