@@ -42,8 +42,8 @@ COUNTED = 10_000
 COARSE = 16
 """Spread of the data, in units of eps and of their distance from zero, under which components get lost in rounding."""
 
-AT_FLOOR = 1.01
-"""Smallest relative variance, in units of the floor, that still counts as lying on it."""
+AT_FLOOR = 1.005
+"""Largest standard deviation, in units of the floor, that still counts as lying on it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def lowest(update: MStep, model: Mixture) -> tuple[Array, Array]:
     """Direction (K, d) in which each component is nearest to the floor, and in how many (K,) it lies on it."""
     least = update.resolution(model.means)
     if isinstance(model.layout, Diagonal):
-        ratio = model.layout.variances / (update.floor_variances + least)
+        ratio = np.sqrt(model.layout.variances) / np.sqrt(update.floor_variances + least)
         return np.eye(model.n_features)[ratio.argmin(axis=1)], (ratio <= AT_FLOOR).sum(axis=1)
     # A matrix over the floor and over the least definite one is over half of their sum.
     floors = update.floor_matrix + _diagonals(least + update.definite(model.layout))
@@ -74,23 +74,23 @@ def lowest(update: MStep, model: Mixture) -> tuple[Array, Array]:
 def smallest_scales(update: MStep, model: Mixture) -> Array:
     """Of each component (K,) the smallest standard deviation relative to that of the bulk of the data."""
     if isinstance(model.layout, Diagonal):
-        ratio = (model.layout.variances / update.floor_variances).min(axis=1)
+        ratio = (np.sqrt(model.layout.variances) / np.sqrt(update.floor_variances)).min(axis=1)
     else:
         floors = np.broadcast_to(update.floor_matrix, model.layout.matrices.shape)
         ratio = _relative(model.layout.whitener, floors)[0][:, 0]
-    return np.asarray(FLOOR * np.sqrt(ratio))
+    return np.asarray(FLOOR * ratio)
 
 
 def _relative(whitener: Array, floors: Array) -> tuple[Array, Array]:
-    """Eigenvalues (K, d) of covariances in units of floors F_k = A A' (K, d, d), upwards, and the direction (K, d) of
-    the first."""
+    """Standard deviations (K, d) along the axes of covariances in units of floors F_k = A A' (K, d, d), upwards, and the
+    direction (K, d) of the first."""
     unit = np.sqrt(np.diagonal(floors, axis1=1, axis2=2))  # features in units of their floor: squares stay in range
     factor = np.linalg.cholesky(floors / unit[:, :, None] / unit[:, None, :])
     # The largest eigenvalue of A' S^-1 A belongs to the direction in which S is smallest beside F.
     white = (whitener * unit[:, None, :]) @ factor
     _, singular, right = np.linalg.svd(white)
     direction = np.linalg.solve(factor.transpose(0, 2, 1), right[:, 0, :, None])[:, :, 0] / unit
-    return np.maximum(singular, 1e-150) ** -2.0, direction  # a ratio of more than 1e300 is as good as that
+    return 1.0 / np.maximum(singular, np.finfo(np.float64).tiny), direction
 
 
 def _diagonals(entries: Array) -> Array:
