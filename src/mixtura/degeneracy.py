@@ -82,8 +82,8 @@ def smallest_scales(update: MStep, model: Mixture) -> Array:
 
 
 def _relative(whitener: Array, floors: Array) -> tuple[Array, Array]:
-    """Standard deviations (K, d) along the axes of covariances in units of floors F_k = A A' (K, d, d), upwards, and the
-    direction (K, d) of the first."""
+    """Standard deviations (K, d) along the axes of covariances, upwards, in units of floors F_k = A A' (K, d, d), and
+    the direction (K, d) of the first."""
     unit = np.sqrt(np.diagonal(floors, axis1=1, axis2=2))  # features in units of their floor: squares stay in range
     factor = np.linalg.cholesky(floors / unit[:, :, None] / unit[:, None, :])
     # The largest eigenvalue of A' S^-1 A belongs to the direction in which S is smallest beside F.
