@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,17 +21,17 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
-from mixtura import em, evaluate, start, validation
+from mixtura import em, evaluate, runs, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.covariance import suited
-from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate, remarks
 from mixtura.engine import Engine, make_engine, one_blas_thread
-from mixtura.initialize import Outcome, Rank, first_of_best
+from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
 from mixtura.observe import Observation
 from mixtura.priors import prior_of
-from mixtura.progress import Printer, unfinished
+from mixtura.progress import Printer
 from mixtura.rows import AnyArray, Array, InMemory, Rows, present
+from mixtura.runs import Run, Task
 from mixtura.shapes import answer_dtype, covariances_from_precisions, covariances_in, fits, shape_of
 from mixtura.statistics import bulk_scale, given
 from mixtura.update import m_step
@@ -42,23 +42,6 @@ if TYPE_CHECKING:
 ENGINES = ("auto", "serial", "threads")
 MIXING = ("free", "equal")
 ON_DEGENERATE = ("rescue", "drop", "raise")
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One call of fit, made ready: the problem in scaled weights, and the factor that brings totals back.
-
-    ``x`` holds all rows; the problem those ``present``, a slice or indices.
-    """
-
-    x: AnyArray
-    present: Any
-    problem: em.Problem
-    driver: em.Driver
-    scale: float
-    total_weight: float
-    n_present: float
-    entropy: int | None
 
 
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -267,61 +250,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             warnings.warn("; ".join(self._remarks.values()), self._remarks_category(), stacklevel=2)
         return self
 
-    def _fit(self, task: _Task) -> None:
+    def _fit(self, task: Task) -> None:
         """Run from every start, keep the best."""
-        restarts: dict[int, Outcome] = {}
-        runs = []
-        for slot, begin in self._starts(task, restarts):
-            runs.append(self._ranked_run(task, slot, begin, restarts))
-            if self.n_init == "auto" and runs[-1][0][0] == 0:
-                break
-        _, latest, history = runs[first_of_best([rank for rank, *_ in runs], task.n_present)]
-        dropped: list[Diagnosis] = []
+        outcomes: dict[int, Outcome] = {}
+        printer = self._printer(task)
+        automatic = self.n_init == "auto"
+        _, run = runs.best(task, self._starts(task, outcomes), outcomes, printer, first_sound=automatic)
         if self.on_degenerate == "drop":
-            latest, history, dropped = self._without(task, latest, history)
-        self._keep(task, latest, history, restarts, dropped)
+            run = runs.without_degenerate(task, run, printer)
+        self._keep(task, run, outcomes)
 
-    def _ranked_run(
-        self, task: _Task, slot: int, begin: Mixture, restarts: dict[int, Outcome]
-    ) -> tuple[Rank, em.Pass, list[dict[str, Any]]]:
-        """Carry a start to its end: its rank, its last pass, and all of them as ``history_`` shows them."""
-        latest, history = self._one_run(task, begin)
-        restarts[slot] = self._outcome(task, latest)
-        return restarts[slot].rank, latest, history
-
-    def _outcome(self, task: _Task, latest: em.Pass) -> Outcome:
-        wrong = n_degenerate(task.problem.update, latest.model, task.n_present)
-        return Outcome(latest.objective, latest.index, "collapsed" if wrong else str(latest.reason), wrong)
-
-    def _one_run(self, task: _Task, begin: Mixture) -> tuple[em.Pass, list[dict[str, Any]]]:
-        report = Printer(self.verbose, task.scale)
-        report.start(begin, self.covariance_type, task.problem.source.n_rows)
-        history = []
-        for latest in self._run(task, begin):
-            report.one(latest)
-            history.append(self._record(task, latest))
-        report.stop(latest, self.tol)
-        return latest, history
-
-    def _without(
-        self, task: _Task, latest: em.Pass, history: list[dict[str, Any]]
-    ) -> tuple[em.Pass, list[dict[str, Any]], list[Diagnosis]]:
-        """The run that is left when degenerate components are taken out, one round after the other; and these."""
-        numbers = np.arange(latest.model.n_components)
-        dropped: list[Diagnosis] = []
-        while True:
-            rows = task.problem.source.rows.x
-            labels = evaluate.labels(latest.model.observation, rows, task.problem.engine)
-            found = self._diagnosis(task, latest.model, labels)
-            kept = [one.component for one in found if one.state in HARMLESS]
-            # Where nothing healthy would be left, those that have rows at all are what there is.
-            kept = kept or [one.component for one in found if one.state != "empty"]
-            if len(kept) in (0, len(found)):
-                return latest, history, sorted(dropped, key=lambda one: one.component)
-            gone = [one for one in found if one.component not in kept]
-            dropped += [replace(one, component=int(numbers[one.component]), done="dropped") for one in gone]
-            numbers = numbers[kept]
-            latest, history = self._one_run(task, latest.model.only(kept))
+    def _printer(self, task: Task) -> Printer:
+        return Printer(self.verbose, self.covariance_type, task.scale)
 
     def fit_iter(
         self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
@@ -344,29 +284,29 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         >>> mixture.n_components
         1
         """
-        restarts: dict[int, Outcome] = {}
+        outcomes: dict[int, Outcome] = {}
         with one_blas_thread():
             task = self._task(X, sample_weight)
-            starts = self._starts(task, restarts)
-            slot, begin = next(starts)
+            starts = self._starts(task, outcomes)
+            number, begin = next(starts)
             if self.n_init != "auto":
-                numbered = [(slot, begin), *starts]
-                ranks = [self._ranked_run(task, number, one, restarts)[0] for number, one in numbered]
-                slot, begin = numbered[first_of_best(ranks, task.n_present)]
-        return self._stepping(task, slot, begin, restarts)
+                begins = {number: begin, **dict(starts)}
+                number, _ = runs.best(task, iter(begins.items()), outcomes, self._printer(task), first_sound=False)
+                begin = begins[number]
+        return self._stepping(task, number, begin, outcomes)
 
     def _stepping(
-        self, task: _Task, slot: int, begin: Mixture, restarts: dict[int, Outcome]
+        self, task: Task, number: int, begin: Mixture, outcomes: dict[int, Outcome]
     ) -> Iterator[tuple[Mixture, float]]:
         history = []
-        run = self._run(task, begin)
+        steps = runs.passes(task, begin)
         while True:
             with one_blas_thread():  # not held while the caller has the floor
-                latest = next(run)
-                history.append(self._record(task, latest))
+                latest = next(steps)
+                history.append(runs.record(task, latest))
                 if latest.reason is not None:
-                    restarts[slot] = self._outcome(task, latest)
-                    self._keep(task, latest, history, restarts, [])
+                    outcomes[number] = runs.outcome(task, latest)
+                    self._keep(task, Run(latest, history), outcomes)
             yield latest.model, latest.objective * task.scale
             if latest.reason is not None:
                 return
@@ -377,7 +317,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Fit the mixture to X and return the most probable component of each row, (n,)."""
         return self.fit(X, sample_weight=sample_weight).labels_
 
-    def _task(self, X: ArrayLike, sample_weight: ArrayLike | None) -> _Task:
+    def _task(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Task:
         validation.count(self.n_components, "n_components")
         validation.count(self.max_iter, "max_iter", least=0)
         validation.number(self.tol, "tol")
@@ -410,10 +350,24 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             unit=unit,
             eps=float(np.finfo(answer_dtype(x)).eps),
         )
-        problem = em.Problem(source, update.overall.means[0], engine, update)
-        driver = driver_of(self.accelerate, update, self.covariance_type)
-        entropy = start.entropy_of(self.random_state)
-        return _Task(x, there, problem, driver, unit, rows.total, float(len(rows)), entropy)
+        given_ones = [self.covariances_init, self.precisions_init]
+        if self.mixing == "equal":
+            given_ones.append(self.weights_init)
+        return Task(
+            x=x,
+            present=there,
+            problem=em.Problem(source, update.overall.means[0], engine, update),
+            driver=driver_of(self.accelerate, update, self.covariance_type),
+            tol=float(self.tol),
+            max_iter=int(self.max_iter),
+            member=not self.warm_start and all(value is None for value in given_ones),
+            trace=bool(self.trace),
+            scale=unit,
+            total_weight=rows.total,
+            n_present=float(len(rows)),
+            entropy=start.entropy_of(self.random_state),
+            names=getattr(self, "feature_names_in_", None),
+        )
 
     def _engine(self) -> Engine:
         validation.one_of(self.engine, "engine", ENGINES)
@@ -433,76 +387,31 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         validation.finite(x, getattr(self, "feature_names_in_", None))
         return x
 
-    def _run(self, task: _Task, begin: Mixture) -> Iterator[em.Pass]:
-        given_ones = [self.covariances_init, self.precisions_init]
-        if self.mixing == "equal":
-            given_ones.append(self.weights_init)
-        member = not self.warm_start and all(value is None for value in given_ones)
-        return em.passes(task.problem, begin, tol=self.tol, max_iter=self.max_iter, member=member, driver=task.driver)
-
-    def _record(self, task: _Task, one: em.Pass) -> dict[str, Any]:
-        """A pass as ``history_`` shows it."""
-        record: dict[str, Any] = {
-            "objective": one.objective * task.scale,
-            "loglik": one.loglik * task.scale,
-            "seconds": one.seconds,
-            "accelerated": one.accelerated,
-        }
-        return record | {"model": one.model} if self.trace else record
-
-    def _keep(
-        self,
-        task: _Task,
-        last: em.Pass,
-        history: list[dict[str, Any]],
-        restarts: dict[int, Outcome],
-        dropped: list[Diagnosis],
-    ) -> None:
+    def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run."""
-        self._publish(last.model, task.entropy, answer_dtype(task.x))
-        self.history_ = history
-        self.log_likelihood_history_ = [record["loglik"] for record in history]
-        self.lower_bounds_ = [record["objective"] / task.total_weight for record in history]
+        self._publish(run.last.model, task.entropy, answer_dtype(task.x))
+        self.history_ = run.history
+        self.log_likelihood_history_ = [one["loglik"] for one in run.history]
+        self.lower_bounds_ = [one["objective"] / task.total_weight for one in run.history]
         self.lower_bound_ = self.lower_bounds_[-1]
         self.loglik_ = self.log_likelihood_history_[-1]
-        self.n_iter_ = last.index
-        self.stop_reason_ = last.reason
-        self.converged_ = last.reason not in (em.Reason.MAX_ITER, em.Reason.REG_COVAR)
+        self.n_iter_ = run.last.index
+        self.stop_reason_ = run.last.reason
+        self.converged_ = run.converged
         self.restarts_ = [
-            asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(restarts.items())
+            asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(outcomes.items())
         ]
         self._n_rows, self._total_weight = len(task.x), task.total_weight
         evaluated = self.mixture_.observation, task.x, task.problem.engine
         self.labels_ = evaluate.labels(*evaluated)
-        self.dropped_ = [asdict(one) for one in dropped]
-        self.diagnostics_, self._remarks = self._diagnosed(task, dropped)
+        found = runs.diagnosis(task, self.mixture_, self.labels_[task.present])
+        self.diagnostics_ = [asdict(one) for one in found]
+        self.dropped_ = [asdict(one) for one in run.dropped]
+        self._remarks = runs.remarks(task, run, found, self.df_)
         if self.on_degenerate == "raise" and "degenerate" in self._remarks:
             raise ValueError(self._remarks["degenerate"])
         if self.trace:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
-
-    def _diagnosed(self, task: _Task, dropped: list[Diagnosis]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        """The diagnosis of each component, and what has to be said about the fit, by subject."""
-        source, update = task.problem.source, task.problem.update
-        found = self._diagnosis(task, self.mixture_, self.labels_[task.present])
-        said = remarks(
-            update,
-            found,
-            dropped,
-            n_distinct=start.distinct_points(source, len(found)),
-            n_parameters=self.df_,
-            n_rows=task.n_present,
-            coarse=hardly_resolved(update, source.rows.x, getattr(self, "feature_names_in_", None)),
-        )
-        if not self.converged_:
-            gain = em.recent_gain([record["objective"] for record in self.history_])
-            said["convergence"] = unfinished(self.stop_reason_, self.n_iter_, self.max_iter, gain)
-        return [asdict(one) for one in found], said
-
-    def _diagnosis(self, task: _Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
-        """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
-        names = getattr(self, "feature_names_in_", None)
-        return diagnose(task.problem.update, model, task.problem.source.rows.x, labels, task.n_present, names)
 
     def _remarks_category(self) -> type[Warning]:
         return ConvergenceWarning if "convergence" in self._remarks else UserWarning
@@ -531,7 +440,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     # starting ------------------------------------------------------------------------------------------------
 
-    def _starts(self, task: _Task, outcomes: dict[int, Outcome]) -> Iterator[tuple[int, Mixture]]:
+    def _starts(self, task: Task, outcomes: dict[int, Outcome]) -> Iterator[tuple[int, Mixture]]:
         """The mixtures to run from, in turn, each with its number; ``outcomes`` receives the short runs before them."""
         k = int(self.n_components)
         d = task.problem.source.n_features
@@ -550,7 +459,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """``init``, where it says how to make a start and is not one itself."""
         return self.init if isinstance(self.init, str) or callable(self.init) else "auto"
 
-    def _own_start(self, task: _Task, k: int, d: int) -> start.OwnStart:
+    def _own_start(self, task: Task, k: int, d: int) -> start.OwnStart:
         if self.covariances_init is not None and self.precisions_init is not None:
             raise ValueError("expected covariances_init or precisions_init, got both: leave one of them out")
         family = validation.family(self.covariance_type)

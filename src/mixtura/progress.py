@@ -11,17 +11,18 @@ from mixtura.mixture import Mixture
 class Printer:
     """Prints every tenth pass at ``verbose`` 1, every pass above, nothing at 0; totals are multiplied by ``scale``."""
 
-    def __init__(self, verbose: int, scale: float) -> None:
+    def __init__(self, verbose: int, covariance_type: str, scale: float) -> None:
+        self.covariance_type = covariance_type
         self.every = {0: 0, 1: 10}.get(int(verbose), 1)
         self.scale = scale
         self.due = 0
 
-    def start(self, mixture: Mixture, covariance_type: str, n_rows: int) -> None:
+    def start(self, mixture: Mixture, n_rows: int) -> None:
         """Where a run begins."""
         if not self.every:
             return
         print(
-            f"start: {mixture.n_components} components, {covariance_type}; "
+            f"start: {mixture.n_components} components, {self.covariance_type}; "
             f"{n_rows} rows x {mixture.n_features} features"
         )
         with np.printoptions(precision=4, suppress=True, threshold=20):

@@ -1,0 +1,159 @@
+"""What becomes of the starts of a fit: each is run to its end, the runs are ranked, and the best one is looked at.
+
+A run ranks by how few of its components are degenerate, then by its objective: the likelihood of a spike says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura import degeneracy, em, evaluate
+from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate
+from mixtura.initialize import Outcome, first_of_best
+from mixtura.mixture import Mixture
+from mixtura.progress import Printer, unfinished
+from mixtura.rows import AnyArray
+from mixtura.start import distinct_points
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One call of fit, made ready: the problem in scaled weights, how it is run, and what brings totals back.
+
+    ``x`` holds all rows; the problem those ``present``, a slice or indices.  ``scale`` is what the weights have been
+    divided by, ``total_weight`` their sum as they were given, ``n_present`` the number of rows that count.  ``member``
+    says whether starts are of the family; ``names`` are those of the features, if they have any.
+    """
+
+    x: AnyArray
+    present: Any
+    problem: em.Problem
+    driver: em.Driver
+    tol: float
+    max_iter: int
+    member: bool
+    trace: bool
+    scale: float
+    total_weight: float
+    n_present: float
+    entropy: int | None
+    names: Sequence[str] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A start carried to its end: the ``last`` pass, and all of them as ``history_`` shows them.
+
+    ``dropped`` are components that were taken out on the way, by the numbers that they had at first.
+    """
+
+    last: em.Pass
+    history: list[dict[str, Any]]
+    dropped: Sequence[Diagnosis] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether it ended because nothing was left to gain."""
+        return self.last.reason not in (em.Reason.MAX_ITER, em.Reason.REG_COVAR)
+
+
+def passes(task: Task, begin: Mixture) -> Iterator[em.Pass]:
+    """The passes of a run from ``begin``."""
+    return em.passes(task.problem, begin, tol=task.tol, max_iter=task.max_iter, member=task.member, driver=task.driver)
+
+
+def record(task: Task, one: em.Pass) -> dict[str, Any]:
+    """A pass as ``history_`` shows it."""
+    shown: dict[str, Any] = {
+        "objective": one.objective * task.scale,
+        "loglik": one.loglik * task.scale,
+        "seconds": one.seconds,
+        "accelerated": one.accelerated,
+    }
+    return shown | {"model": one.model} if task.trace else shown
+
+
+def carried(task: Task, begin: Mixture, printer: Printer) -> Run:
+    """The run from ``begin``."""
+    printer.start(begin, task.problem.source.n_rows)
+    history = []
+    for latest in passes(task, begin):
+        printer.one(latest)
+        history.append(record(task, latest))
+    printer.stop(latest, task.tol)
+    return Run(latest, history)
+
+
+def outcome(task: Task, last: em.Pass) -> Outcome:
+    """What became of a run that ended with ``last``."""
+    degenerate = n_degenerate(task.problem.update, last.model, task.n_present)
+    return Outcome(last.objective, last.index, "collapsed" if degenerate else str(last.reason), degenerate)
+
+
+def best(
+    task: Task,
+    starts: Iterator[tuple[int, Mixture]],
+    outcomes: dict[int, Outcome],
+    printer: Printer,
+    *,
+    first_sound: bool,
+) -> tuple[int, Run]:
+    """The best of the runs from these numbered starts, with its number; ``outcomes`` receives what became of each.
+
+    With ``first_sound`` they are tried in turn until one does not end degenerate.
+    """
+    runs: dict[int, Run] = {}
+    for number, begin in starts:
+        runs[number] = carried(task, begin, printer)
+        outcomes[number] = outcome(task, runs[number].last)
+        if first_sound and outcomes[number].degenerate == 0:
+            break
+    numbers = list(runs)
+    chosen = numbers[first_of_best([outcomes[number].rank for number in numbers], task.n_present)]
+    return chosen, runs[chosen]
+
+
+def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
+    """The run that is left when degenerate components are taken out, one round after the other."""
+    numbers = np.arange(run.last.model.n_components)
+    dropped: list[Diagnosis] = []
+    while True:
+        labels = evaluate.labels(run.last.model.observation, task.problem.source.rows.x, task.problem.engine)
+        found = diagnosis(task, run.last.model, labels)
+        kept = [one.component for one in found if one.state in HARMLESS]
+        # Where nothing healthy would be left, those that have rows at all are what there is.
+        kept = kept or [one.component for one in found if one.state != "empty"]
+        if len(kept) in (0, len(found)):
+            return replace(run, dropped=sorted(dropped, key=lambda one: one.component))
+        gone = [one for one in found if one.component not in kept]
+        dropped += [replace(one, component=int(numbers[one.component]), done="dropped") for one in gone]
+        numbers = numbers[kept]
+        run = carried(task, run.last.model.only(kept), printer)
+
+
+def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
+    """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
+    return diagnose(task.problem.update, model, task.problem.source.rows.x, labels, task.n_present, task.names)
+
+
+def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[str, str]:
+    """What has to be said about a run that is kept, by subject; ``df`` counts the free parameters of its model."""
+    source, update = task.problem.source, task.problem.update
+    said = degeneracy.remarks(
+        update,
+        found,
+        run.dropped,
+        n_distinct=distinct_points(source, len(found)),
+        n_parameters=df,
+        n_rows=task.n_present,
+        coarse=hardly_resolved(update, source.rows.x, task.names),
+    )
+    if not run.converged:
+        gain = em.recent_gain([one["objective"] for one in run.history])
+        said["convergence"] = unfinished(run.last.reason, run.last.index, task.max_iter, gain)
+    return said
