@@ -43,8 +43,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
-from mixtura.degeneracy import EMPTY_MASS
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, lower_whitener
+from mixtura.degeneracy import EMPTY_MASS, lowest
 from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate, size_of
 from mixtura.families import Family
 from mixtura.mixture import Mixture
@@ -123,7 +123,8 @@ class Chart:
     def about(cls, update: MStep, told: EStep) -> Chart | None:
         """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
         model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
-        floored = isinstance(model.layout, Dense) and model.layout.accurate is not None
+        known = isinstance(model.layout, Dense) and model.layout.accurate is not None
+        floored = known and bool(lowest(update, model)[1].any())
         if floored or emptied(told):
             return None
         pulled = counted = told.statistics.mass / told.statistics.count
@@ -152,6 +153,11 @@ class Chart:
     def copies(self) -> int:
         """How many covariances there are: K, or one."""
         return 1 if self.update.family.pooled else self.reference.n_components
+
+    @property
+    def accurate(self) -> bool:
+        """Whether the whitener of the reference is known better than its matrices tell."""
+        return isinstance(self.reference.layout, Dense) and self.reference.layout.accurate is not None
 
     @cached_property
     def factor(self) -> Array:
@@ -200,6 +206,7 @@ class Chart:
             weights = weights * np.exp(y[:k])
             weights, y = weights / weights.sum(), y[k:]
         away, y = y[: k * d].reshape(k, d), y[k * d :].reshape(self.copies, -1)
+        whitener = None
         if self.factor.ndim == 2:
             means = self.reference.means + self.factor * away
             covariances = (self.factor * np.exp(y)) ** 2
@@ -211,7 +218,10 @@ class Chart:
             root = self.factor @ stretch
             covariances = root @ root.transpose(0, 2, 1)
             covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
-        layout = self.update.raised(broadcast(covariances, k), means)
+            if self.accurate:
+                root = np.asarray(np.linalg.solve(stretch, self.reference.layout.whitener[: self.copies]))
+                whitener = lower_whitener(root)
+        layout = self.update.raised(broadcast(covariances, k), means, whitener)
         entries = layout.variances if isinstance(layout, Diagonal) else layout.matrices
         return Mixture.of(weights, means, layout) if np.array_equal(entries[: self.copies], covariances) else None
 
@@ -235,9 +245,9 @@ class Chart:
         else:
             back = (white[: self.copies] @ factor).transpose(0, 2, 1)  # L0' U'
             off = np.einsum("kij,kj->ki", white, away)
-            squares = (
-                white @ scatter @ white.transpose(0, 2, 1) + pulled[:, None, None] * off[:, :, None] * off[:, None]
-            )
+            own = statistics.white_scatter(white) if conjugate is None else None
+            own = white @ scatter @ white.transpose(0, 2, 1) if own is None else own
+            squares = own + pulled[:, None, None] * off[:, :, None] * off[:, None]
             squares = squares - counted[:, None, None] * np.eye(d)
             along_means = pulled[:, None] * np.einsum("kij,kj->ki", np.broadcast_to(back, white.shape), off)
             squares = 0.5 * back @ (squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares)

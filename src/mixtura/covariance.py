@@ -97,8 +97,8 @@ class Diagonal:
 class Dense:
     """Covariance matrices (K, d, d), symmetric and positive definite.
 
-    ``accurate`` holds whiteners (K, d, d) that are known better than the rounded matrices could tell, or None: where
-    standard deviations differ by 1e6, the entries of a matrix fix the small ones to four digits only.
+    ``accurate`` holds whiteners (K, d, d) or (1, d, d) that are known better than the rounded matrices could tell, or
+    None: where standard deviations differ by 1e6, the entries of a matrix fix the small ones to four digits only.
     """
 
     matrices: Array
@@ -114,6 +114,8 @@ class Dense:
     @cached_property
     def factor(self) -> Array:
         """Lower Cholesky factors (K, d, d); LinAlgError where a matrix is not positive definite."""
+        if self.accurate is not None:
+            return broadcast(np.tril(np.linalg.inv(self.accurate)), len(self.matrices))
         return broadcast(np.asarray(np.linalg.cholesky(_distinct(self.matrices)), np.float64), len(self.matrices))
 
     @cached_property
@@ -151,6 +153,13 @@ class Dense:
         if accurate is not None and len(accurate) > 1:
             accurate = accurate[components]
         return Dense(_only(self.matrices, components), accurate)
+
+
+def lower_whitener(root: Array) -> Array:
+    """Lower triangular whiteners (..., d, d) of matrices, from any square root of their inverse: S^-1 = root' root."""
+    # J R J of root J = Q R, J being the reversal.
+    lower = np.asarray(np.linalg.qr(root[..., ::-1], mode="r"))[..., ::-1, ::-1]
+    return np.asarray(np.tril(lower * np.sign(np.diagonal(lower, axis1=-2, axis2=-1))[..., None]))
 
 
 def _diagonal(variances: Array, n_components: int) -> Diagonal:

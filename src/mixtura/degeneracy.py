@@ -10,8 +10,12 @@ A component of n_k rows' mass, on d features, is
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
     ok         none of these
 
-``smallest_scale`` is the smallest standard deviation of a component relative to the data's, over all directions (FLOOR
-being the least it can be); ``direction`` says in which combination of features that is.
+Above the floor it is the mass that counts, not the labels: a component that overlaps with others can have many rows'
+mass and be the most probable one of no row.
+
+``smallest_scale`` is the smallest standard deviation of a component relative to that of the bulk of the data, over all
+directions: FLOOR, or more where float64 cannot tell numbers apart so finely, is the least it can be; ``direction`` says
+in which combination of features it lies on the floor.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import numpy as np
 from mixtura.covariance import Diagonal
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array
-from mixtura.update import FLOOR, MStep
+from mixtura.update import EPS, FLOOR, MStep
 
 HARMLESS = ("ok", "flat")
 """States that say nothing against a run."""
@@ -35,8 +39,11 @@ EMPTY_MASS = 1e-6
 COUNTED = 10_000
 """Distinct rows of a component are counted up to here."""
 
-AT_FLOOR = 1.01
-"""Smallest relative variance, in units of the floor, that still counts as lying on it."""
+COARSE = 16
+"""Spread of the data, in units of eps and of their distance from zero, under which components get lost in rounding."""
+
+AT_FLOOR = 1.005
+"""Largest standard deviation, in units of the floor, that still counts as lying on it."""
 
 
 @dataclass(frozen=True)
@@ -52,39 +59,54 @@ class Diagnosis:
     done: str
 
 
-def floor_ratio(update: MStep, model: Mixture) -> tuple[Array, Array, Array]:
-    """Of each component the smallest variance in units of the floor (K,), its direction (K, d), and the number (K,) of
-    directions in which it lies on the floor."""
+def lowest(update: MStep, model: Mixture) -> tuple[Array, Array]:
+    """Direction (K, d) in which each component is nearest to the floor, and in how many (K,) it lies on it."""
+    least = update.resolution(model.means)
     if isinstance(model.layout, Diagonal):
-        floor = update.floor if update.floor.ndim == 1 else np.diagonal(update.floor)
-        ratio = model.layout.variances / (floor + update.resolution(model.means))
-        direction = np.eye(model.n_features)[ratio.argmin(axis=1)]
-        return ratio.min(axis=1), direction, (ratio <= AT_FLOOR).sum(axis=1)
-    ratios, directions = np.empty(model.n_components), np.empty_like(model.means)
-    low = np.empty(model.n_components)
-    definite = update.definite(model.layout)
-    for k, whitener in enumerate(model.layout.whitener):
-        floor = update.floor + np.diag(update.resolution(model.means)[k])
-        for candidate in (floor, np.diag(definite[k])):
-            # The largest eigenvalue of A' S^-1 A belongs to the direction in which S is smallest beside F = A A'.
-            factor = np.linalg.cholesky(candidate)
-            values, vectors = np.linalg.eigh((whitener @ factor).T @ (whitener @ factor))
-            if candidate is floor or 1 / values[-1] < ratios[k]:
-                ratios[k] = 1 / values[-1]
-                directions[k] = np.linalg.solve(factor.T, vectors[:, -1])
-                low[k] = (values * AT_FLOOR >= 1).sum()
-    return ratios, directions, low
+        ratio = np.sqrt(model.layout.variances) / np.sqrt(update.floor_variances + least)
+        return np.eye(model.n_features)[ratio.argmin(axis=1)], (ratio <= AT_FLOOR).sum(axis=1)
+    # A matrix over the floor and over the least definite one is over half of their sum.
+    floors = update.floor_matrix + _diagonals(least + update.definite(model.layout))
+    values, vectors = _relative(model.layout.whitener, floors)
+    return vectors, (values <= AT_FLOOR).sum(axis=1)
 
 
-def is_degenerate(update: MStep, model: Mixture, total: float) -> bool:
-    """Whether any component of ``model``, fitted to ``total`` rows, is in a state that speaks against the run."""
-    return any(state not in HARMLESS for state in states(update, model, total)[0])
+def smallest_scales(update: MStep, model: Mixture) -> Array:
+    """Of each component (K,) the smallest standard deviation relative to that of the bulk of the data."""
+    if isinstance(model.layout, Diagonal):
+        ratio = (np.sqrt(model.layout.variances) / np.sqrt(update.floor_variances)).min(axis=1)
+    else:
+        floors = np.broadcast_to(update.floor_matrix, model.layout.matrices.shape)
+        ratio = _relative(model.layout.whitener, floors)[0][:, 0]
+    return np.asarray(FLOOR * ratio)
 
 
-def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Array, Array]:
-    """State of each component as far as the parameters tell it, with the ratios and directions behind it."""
-    ratio, direction, low = floor_ratio(update, model)
-    _, _, low_overall = floor_ratio(update, update.overall)
+def _relative(whitener: Array, floors: Array) -> tuple[Array, Array]:
+    """Standard deviations (K, d) along the axes of covariances, upwards, in units of floors F_k = A A' (K, d, d), and
+    the direction (K, d) of the first."""
+    unit = np.sqrt(np.diagonal(floors, axis1=1, axis2=2))  # features in units of their floor: squares stay in range
+    factor = np.linalg.cholesky(floors / unit[:, :, None] / unit[:, None, :])
+    # The largest eigenvalue of A' S^-1 A belongs to the direction in which S is smallest beside F.
+    white = (whitener * unit[:, None, :]) @ factor
+    _, singular, right = np.linalg.svd(white)
+    direction = np.linalg.solve(factor.transpose(0, 2, 1), right[:, 0, :, None])[:, :, 0] / unit
+    return 1.0 / np.maximum(singular, np.finfo(np.float64).tiny), direction
+
+
+def _diagonals(entries: Array) -> Array:
+    """Diagonal matrices (K, d, d) of entries (K, d)."""
+    return np.asarray(entries[:, :, None] * np.eye(entries.shape[1]))
+
+
+def n_degenerate(update: MStep, model: Mixture, total: float) -> int:
+    """How many components of ``model``, fitted to ``total`` rows, are in a state that speaks against the run."""
+    return sum(state not in HARMLESS for state in states(update, model, total)[0])
+
+
+def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Array]:
+    """State of each component as far as the parameters tell it, and the direction (K, d) of its narrowest part."""
+    direction, low = lowest(update, model)
+    _, low_overall = lowest(update, update.overall)
     mass = model.weights * total
     needed = update.family.least_rows(model.n_features)
     found = []
@@ -97,7 +119,7 @@ def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Arra
             found.append("starved")
         else:
             found.append("ok")
-    return found, ratio, direction
+    return found, direction
 
 
 def diagnose(
@@ -109,8 +131,9 @@ def diagnose(
     names: Sequence[str] | None,
 ) -> list[Diagnosis]:
     """What is known of each component of ``model``, fitted to the rows ``x`` with these most probable ``labels``."""
-    found, ratio, direction = states(update, model, total)
-    named = [str(name) for name in names] if names is not None else [f"x{j}" for j in range(model.n_features)]
+    found, direction = states(update, model, total)
+    scales = smallest_scales(update, model)
+    named = _named(names, model.n_features)
     diagnoses = []
     for k, state in enumerate(found):
         distinct = distinct_rows(x, labels == k)
@@ -124,7 +147,7 @@ def diagnose(
                 component=k,
                 effective_n=float(model.weights[k] * total),
                 distinct_rows=distinct,
-                smallest_scale=float(FLOOR * np.sqrt(ratio[k])),
+                smallest_scale=float(scales[k]),
                 direction=None if state in ("ok", "empty", "starved") else along,
                 state=state,
                 done=DONE[state],
@@ -143,6 +166,11 @@ DONE: dict[str, str] = {
 }
 
 
+def _named(names: Sequence[str] | None, n_features: int) -> list[str]:
+    """The names as text, or x0, x1, ... where there are none."""
+    return [f"x{j}" for j in range(n_features)] if names is None else [str(name) for name in names]
+
+
 def distinct_rows(x: AnyArray, own: np.ndarray) -> int:
     """Number of different rows among those marked by ``own`` (n,), counted up to COUNTED."""
     rows = np.ascontiguousarray(x[np.flatnonzero(own)[:COUNTED]])
@@ -156,23 +184,78 @@ REMEDY: dict[str, str] = {
     "starved": "ask for fewer components, or a covariance_type with fewer parameters",
 }
 
-DROP = ", or use on_degenerate='drop'"
+MANY = "ask for fewer components and a covariance_type with fewer parameters"
+"""What helps where there are more parameters than rows: often neither is enough by itself."""
+
+PRIOR = ", or use prior='fraley-raftery'"
+"""What helps, too, where each component has rows."""
+
+DROP = ", or on_degenerate='drop'"
 """What helps, too, where taking out the degenerate components leaves others."""
 
 
-def sentence(diagnoses: Sequence[Diagnosis], n_distinct: int | None, remark: str) -> str:
-    """What is wrong with these components and what helps, in one sentence, with a ``remark`` on the fit as a whole."""
-    wrong = [one for one in diagnoses if one.state not in HARMLESS]
-    parts = []
-    for state in dict.fromkeys(one.state for one in wrong):
-        those = [one for one in wrong if one.state == state]
-        which = ", ".join(str(one.component) for one in those)
-        parts.append(f"component{'s' if len(those) > 1 else ''} {which} {'are' if len(those) > 1 else 'is'} {state}")
-    few = ""
-    if n_distinct is not None:
-        few = f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(diagnoses)} components"
-    aside = ", ".join(one for one in (few, remark) if one)
-    helps = REMEDY[wrong[0].state]
-    if len(wrong) < len(diagnoses) and wrong[0].state in ("empty", "tied"):
+def hardly_resolved(update: MStep, x: AnyArray, names: Sequence[str] | None) -> list[str]:
+    """Features of the rows ``x`` (n, d) that lie so far from zero that rounding leaves little of their spread."""
+    spread = np.sqrt(update.floor_variances) / FLOOR
+    step = COARSE * update.eps
+    named = _named(names, x.shape[1])
+    coarse = np.flatnonzero(spread <= step * np.abs(update.overall.means[0]))
+    # A constant column has nothing to lose, and a row astray moves the mean but not the others.
+    return [named[j] for j in coarse if np.ptp(x[:, j]) > 0 and spread[j] <= step * abs(float(np.median(x[:, j])))]
+
+
+def remarks(
+    update: MStep,
+    found: Sequence[Diagnosis],
+    dropped: Sequence[Diagnosis],
+    *,
+    n_distinct: int,
+    n_parameters: int,
+    n_rows: float,
+    coarse: Sequence[str],
+) -> dict[str, str]:
+    """What has to be said about a fit of ``n_parameters`` to ``n_rows``, a sentence for each subject.
+
+    ``found`` are the components there are, ``dropped`` those that were taken out; ``n_distinct`` counts different rows
+    as far as the number of components, ``coarse`` are the features that are hardly resolved.
+    """
+    said = {}
+    if coarse:
+        which = ", ".join(coarse[:5]) + (f" and {len(coarse) - 5} more features" if len(coarse) > 5 else "")
+        vary = "varies" if len(coarse) == 1 else "vary"
+        dtype = "float64" if update.eps == EPS else "float32"
+        said["resolution"] = (
+            f"{which} {vary} by little more than {dtype} rounds numbers of that size: "
+            "subtract an offset, in float64, before fitting"
+        )
+    wrong = [one for one in found if one.state not in HARMLESS]
+    bare = update.prior is None and update.reg_covar == 0
+    many = n_parameters > n_rows
+    # Without correlations most parameters are means, and a row has a number for each of a mean; one Gaussian is unique.
+    alone = many and bare and not update.family.diagonal and len(found) > 1
+    few = n_distinct < len(found)
+    if not wrong and not few and not alone:
+        return said
+    facts = [f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(found)} components"] if few else []
+    facts += [f"{n_parameters} free parameters for {n_rows:.0f} row{'s' if n_rows > 1 else ''}"] if many else []
+    aside = ", ".join(facts)
+    what = " and ".join(
+        f"{_numbered([one for one in wrong if one.state == state], 'is', 'are')} {state}"
+        for state in dict.fromkeys(one.state for one in wrong)
+    )
+    if dropped and wrong:
+        what = f"{_numbered(dropped, 'was', 'were')} dropped, and of those left {what}"
+    what = f"{what} ({aside})" if what and aside else what or aside
+    helps = REMEDY["empty"] if few else MANY if many else REMEDY[wrong[0].state]
+    if bare and not few and all(one.state != "empty" for one in wrong):
+        helps += PRIOR
+    if not dropped and not many and len(wrong) < len(found) and wrong and wrong[0].state in ("empty", "tied"):
         helps += DROP
-    return f"{' and '.join(parts)}{f' ({aside})' if aside else ''}: {helps}; see diagnostics_"
+    said["degenerate" if wrong or few else "parameters"] = f"{what}: {helps}; see diagnostics_"
+    return said
+
+
+def _numbered(those: Sequence[Diagnosis], one: str, many: str) -> str:
+    """Components by their numbers, with the verb."""
+    which = ", ".join(str(each.component) for each in those)
+    return f"components {which} {many}" if len(those) > 1 else f"component {which} {one}"

@@ -119,10 +119,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model.
     restarts_ : list of dict
-        Per start: objective (total nats over the rows it was tried on), passes, outcome.
+        Per start: objective (total nats over the rows it was tried on), passes, outcome, degenerate (components).
     diagnostics_ : list of dict
         Per component: effective_n (rows), distinct_rows (counted up to 10,000), smallest_scale (relative to the data),
-        direction (of that scale, by feature names), state ("ok", or what is wrong), done.
+        direction (in which it lies on the floor, by feature names), state ("ok", or what is wrong), done.
+    dropped_ : list of dict
+        The same for components that on_degenerate="drop" took out, numbered as they were among all of them.
     df_ : int
         Number of free parameters.
     labels_ : ndarray of shape (n,)
@@ -256,7 +258,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         automatic = self.n_init == "auto"
         _, run = runs.best(task, self._starts(task, outcomes), outcomes, printer, first_sound=automatic)
         if self.on_degenerate == "drop":
-            run = runs.dropped(task, run, printer)
+            run = runs.without_degenerate(task, run, printer)
         self._keep(task, run, outcomes)
 
     def _printer(self, task: Task) -> Printer:
@@ -397,7 +399,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.loglik_ = self.log_likelihood_history_[-1]
         self.n_iter_ = run.last.index
         self.stop_reason_ = run.last.reason
-        self.converged_ = run.last.reason is not em.Reason.MAX_ITER
+        self.converged_ = run.converged
         self.restarts_ = [
             asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(outcomes.items())
         ]
@@ -406,6 +408,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.labels_ = evaluate.labels(*evaluated)
         found = runs.diagnosis(task, self.mixture_, self.labels_[task.present])
         self.diagnostics_ = [asdict(one) for one in found]
+        self.dropped_ = [asdict(one) for one in run.dropped]
         self._remarks = runs.remarks(task, run, found, self.df_)
         if self.on_degenerate == "raise" and "degenerate" in self._remarks:
             raise ValueError(self._remarks["degenerate"])

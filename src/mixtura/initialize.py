@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import validation
 from mixtura.covariance import broadcast
-from mixtura.degeneracy import is_degenerate
+from mixtura.degeneracy import n_degenerate
 from mixtura.em import Problem, passes
 from mixtura.engine import Serial, one_openmp_thread
 from mixtura.families import Frame
@@ -254,21 +254,27 @@ AUTO = "k-means++"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one start: ``objective`` (total nats) after so many ``passes``, and how it ended."""
+    """What became of one start: ``objective`` (total nats) after so many ``passes``, how it ended, and how many of its
+    components are ``degenerate``."""
 
     objective: float
     passes: int
     outcome: str
+    degenerate: int
+
+    @property
+    def rank(self) -> Rank:
+        return -self.degenerate, self.objective
 
 
-Rank = tuple[bool, float]
-"""Whether a run did not end degenerate, then its objective: the likelihood of a spike ranks below all others."""
+Rank = tuple[int, float]
+"""Less the number of degenerate components, then the objective: the likelihood of a spike ranks below all others."""
 
 
 def first_of_best(ranks: Sequence[Rank], total: float) -> int:
     """Index of the best of some runs on ``total`` rows; of those that came to the same place the first."""
-    sound, objective = max(ranks)
-    return next(i for i, one in enumerate(ranks) if one[0] == sound and one[1] >= objective - SAME * total)
+    health, objective = max(ranks)
+    return next(i for i, one in enumerate(ranks) if one[0] == health and one[1] >= objective - SAME * total)
 
 
 def short_runs(
@@ -276,8 +282,7 @@ def short_runs(
 ) -> tuple[list[Mixture], list[int], list[Outcome]]:
     """Carry the starts a few passes on the sample, thinning them out on the way.
 
-    Returns the models they have reached, their indices from the best to the worst, and what became of each.  A start
-    that has a degenerate component ranks below one that has none: its likelihood is that of a spike.
+    Returns the models they have reached, their indices from the best to the worst, and what became of each.
     """
     on_sample = replace(problem, source=InMemory(sample.rows))
     total = sample.rows.total
@@ -285,14 +290,20 @@ def short_runs(
     reached = [next(run) for run in runs]
 
     order = list(range(len(runs)))
+    degenerate = [0] * len(runs)
     for keep, updates in SIEVE:
         for i in order[:keep]:
             while reached[i].index < updates and reached[i].reason is None:
                 reached[i] = next(runs[i])
         kept = sorted(order[:keep])
-        ranks = [(not is_degenerate(problem.update, reached[i].model, total), reached[i].objective) for i in kept]
+        for i in kept:
+            degenerate[i] = n_degenerate(problem.update, reached[i].model, total)
+        ranks = [(-degenerate[i], reached[i].objective) for i in kept]
         best = kept[first_of_best(ranks, total)]
         others = sorted(zip(ranks, kept, strict=True), key=lambda pair: pair[0], reverse=True)
         order = [best, *(i for _, i in others if i != best), *order[keep:]]
-    outcomes = [Outcome(one.objective, one.index, "short run") for one in reached]
+    outcomes = [
+        Outcome(one.objective, one.index, "collapsed" if degenerate[i] else "short run", degenerate[i])
+        for i, one in enumerate(reached)
+    ]
     return [one.model for one in reached], order, outcomes

@@ -41,12 +41,34 @@ class Printer:
         """How a run ended."""
         if not self.every:
             return
+        passes = counted(last.index, "pass", "passes")
         why = {
-            Reason.CONVERGED: f"converged after {last.index} passes (tol {tol:g} nats over {WINDOW} passes)",
-            Reason.ROUNDING: f"ended by rounding after {last.index} passes: another would lose more than it gains",
-            Reason.REG_COVAR: f"ended after {last.index} passes: with reg_covar another would lower the log-likelihood",
+            Reason.CONVERGED: f"converged after {passes} (tol {tol:g} nats over {WINDOW} passes)",
+            Reason.ROUNDING: f"ended by rounding after {passes}: another would lose more than it gains",
+            Reason.REG_COVAR: f"ended after {passes}: with reg_covar another would lower the log-likelihood",
             Reason.MAX_ITER: f"stopped at max_iter={last.index}, "
             f"still gaining {last.gain * self.scale:.2g} nats per pass",
             None: "",
         }[last.reason]
         print(f"{why}: log-likelihood {last.objective * self.scale:.4f}, {last.seconds:.2f} s")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """So many of something, in words."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def unfinished(reason: Reason | None, n_iter: int, max_iter: int, gain: float) -> str:
+    """What to say of a run that ended before it converged, gaining ``gain`` nats per pass."""
+    if reason is Reason.REG_COVAR:
+        return (
+            f"EM ended after {counted(n_iter, 'update', 'updates')}, because with reg_covar the next would lower the "
+            "log-likelihood: use prior='fraley-raftery' instead of reg_covar, or a smaller number"
+        )
+    if max_iter == 0:
+        return "EM made no update, the model is the start: raise max_iter"
+    return (
+        f"EM made {counted(max_iter, 'update', 'updates')}, as many as max_iter allows, and was still gaining "
+        f"{gain:.2g} nats per pass: "
+        "raise max_iter, or raise tol if that is near enough"
+    )

@@ -1,23 +1,24 @@
 """What becomes of the starts of a fit: each is run to its end, the runs are ranked, and the best one is looked at.
 
-A run that ends degenerate ranks below all that do not, whatever its likelihood: that of a spike says nothing.
+A run ranks by how few of its components are degenerate, then by its objective: the likelihood of a spike says nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import em, evaluate
-from mixtura.degeneracy import COUNTED, HARMLESS, Diagnosis, diagnose, distinct_rows, is_degenerate, sentence
-from mixtura.initialize import Outcome, Rank, first_of_best
+from mixtura import degeneracy, em, evaluate
+from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate
+from mixtura.initialize import Outcome, first_of_best
 from mixtura.mixture import Mixture
-from mixtura.progress import Printer
+from mixtura.progress import Printer, unfinished
 from mixtura.rows import AnyArray
+from mixtura.start import distinct_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +47,19 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A start carried to its end: the ``last`` pass, and all of them as ``history_`` shows them."""
+    """A start carried to its end: the ``last`` pass, and all of them as ``history_`` shows them.
+
+    ``dropped`` are components that were taken out on the way, by the numbers that they had at first.
+    """
 
     last: em.Pass
     history: list[dict[str, Any]]
+    dropped: Sequence[Diagnosis] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether it ended because nothing was left to gain."""
+        return self.last.reason not in (em.Reason.MAX_ITER, em.Reason.REG_COVAR)
 
 
 def passes(task: Task, begin: Mixture) -> Iterator[em.Pass]:
@@ -81,13 +91,8 @@ def carried(task: Task, begin: Mixture, printer: Printer) -> Run:
 
 def outcome(task: Task, last: em.Pass) -> Outcome:
     """What became of a run that ended with ``last``."""
-    degenerate = is_degenerate(task.problem.update, last.model, task.n_present)
-    return Outcome(last.objective, last.index, "collapsed" if degenerate else str(last.reason))
-
-
-def rank(one: Outcome) -> Rank:
-    """What runs are compared by."""
-    return one.outcome != "collapsed", one.objective
+    degenerate = n_degenerate(task.problem.update, last.model, task.n_present)
+    return Outcome(last.objective, last.index, "collapsed" if degenerate else str(last.reason), degenerate)
 
 
 def best(
@@ -106,15 +111,17 @@ def best(
     for number, begin in starts:
         runs[number] = carried(task, begin, printer)
         outcomes[number] = outcome(task, runs[number].last)
-        if first_sound and rank(outcomes[number])[0]:
+        if first_sound and outcomes[number].degenerate == 0:
             break
     numbers = list(runs)
-    chosen = numbers[first_of_best([rank(outcomes[number]) for number in numbers], task.n_present)]
+    chosen = numbers[first_of_best([outcomes[number].rank for number in numbers], task.n_present)]
     return chosen, runs[chosen]
 
 
-def dropped(task: Task, run: Run, printer: Printer) -> Run:
+def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
     """The run that is left when degenerate components are taken out, one round after the other."""
+    numbers = np.arange(run.last.model.n_components)
+    dropped: list[Diagnosis] = []
     while True:
         labels = evaluate.labels(run.last.model.observation, task.problem.source.rows.x, task.problem.engine)
         found = diagnosis(task, run.last.model, labels)
@@ -122,7 +129,10 @@ def dropped(task: Task, run: Run, printer: Printer) -> Run:
         # Where nothing healthy would be left, those that have rows at all are what there is.
         kept = kept or [one.component for one in found if one.state != "empty"]
         if len(kept) in (0, len(found)):
-            return run
+            return replace(run, dropped=sorted(dropped, key=lambda one: one.component))
+        gone = [one for one in found if one.component not in kept]
+        dropped += [replace(one, component=int(numbers[one.component]), done="dropped") for one in gone]
+        numbers = numbers[kept]
         run = carried(task, run.last.model.only(kept), printer)
 
 
@@ -133,20 +143,17 @@ def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diag
 
 def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[str, str]:
     """What has to be said about a run that is kept, by subject; ``df`` counts the free parameters of its model."""
-    said = {}
-    if any(one.state not in HARMLESS for one in found):
-        # Of more rows than are counted the first ones could be equal and the others not.
-        x, k = task.problem.source.rows.x, len(found)
-        n_distinct = distinct_rows(x, np.ones(len(x), dtype=bool)) if len(x) <= COUNTED else k
-        few = n_distinct if n_distinct < k else None
-        many = f"{df} free parameters for {task.n_present:.0f} rows" if df > task.n_present else ""
-        said["degenerate"] = sentence(found, few, many)
-    if run.last.reason is em.Reason.MAX_ITER:
+    source, update = task.problem.source, task.problem.update
+    said = degeneracy.remarks(
+        update,
+        found,
+        run.dropped,
+        n_distinct=distinct_points(source, len(found)),
+        n_parameters=df,
+        n_rows=task.n_present,
+        coarse=hardly_resolved(update, source.rows.x, task.names),
+    )
+    if not run.converged:
         gain = em.recent_gain([one["objective"] for one in run.history])
-        said["convergence"] = (
-            f"EM made its {task.max_iter} updates and was still gaining {gain:.2g} nats per pass: "
-            "raise max_iter, or raise tol if that is near enough"
-            if task.max_iter > 0
-            else "EM made no update, the model is the start: raise max_iter"
-        )
+        said["convergence"] = unfinished(run.last.reason, run.last.index, task.max_iter, gain)
     return said

@@ -31,7 +31,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, read_only, suited
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, lower_whitener, read_only, suited
 from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.priors import Conjugate, EigenvalueRatio, Prior
@@ -107,7 +107,25 @@ class MStep:
             estimates = self.prior.clipped(estimates, own, self.largest_floor(means))
         if self.reg_covar > 0:
             estimates = estimates + self.reg_covar * (1.0 if self.family.diagonal else np.eye(estimates.shape[1]))
-        return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components), means))
+        whitener = None
+        if previous is not None and self.prior is None and self.reg_covar == 0 and self.family.frame == "affine":
+            whitener = self.whitener(statistics, previous)
+        return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components), means, whitener))
+
+    def whitener(self, statistics: Statistics, previous: Mixture) -> Array | None:
+        """Whiteners (K or 1, d, d) that are known better than the entries of the matrices tell: those of ``previous``,
+        and on top of them those of what they left."""
+        before = previous.layout.whitener
+        scatter = statistics.white_scatter(before)
+        if scatter is None or (self.family.pooled and not previous.layout.shared):
+            return None
+        left = self.family.estimate(scatter, statistics.mass)
+        if len(left) == len(statistics.mass):
+            left[statistics.mass <= EMPTY] = np.eye(scatter.shape[1])
+        try:
+            return np.asarray(np.tril(np.linalg.inv(np.linalg.cholesky(left))) @ before[: len(left)])
+        except np.linalg.LinAlgError:  # a component has collapsed, and will be raised to the floor
+            return None
 
     def coupled(self, scatter: Array, mass: Array, means: Array, previous: Mixture | None) -> Covariances:
         """Covariances of a family whose components share some of their letters, not under the floor."""
@@ -196,19 +214,20 @@ class MStep:
             np.repeat(least.max(axis=1, keepdims=True), least.shape[1], 1) if self.family.frame == "rotation" else least
         )
 
-    def raised(self, estimates: Array, means: Array) -> Covariances:
-        """Covariances of components at ``means``, in their layout, not under the floor."""
+    def raised(self, estimates: Array, means: Array, whitener: Array | None = None) -> Covariances:
+        """Covariances of components at ``means``, in their layout, not under the floor; of dense ones the ``whitener``
+        may be known better than by the matrices."""
         shared = is_shared(estimates)
         least = self.resolution(means)
         if shared:  # one covariance has to be coarse enough for every mean
             estimates, least = estimates[:1], least.max(axis=0, keepdims=True)
         if self.family.diagonal:
             return Diagonal(broadcast(np.maximum(estimates, self.floor + least), len(means)))
-        return self._raised_dense(estimates, least, len(means))
+        return self._raised_dense(Dense(estimates, whitener), least, len(means))
 
     @np.errstate(over="ignore", invalid="ignore")  # a variance may be as little as the smallest number
-    def _raised_dense(self, estimates: Array, least: Array, n_components: int) -> Dense:
-        layout = Dense(estimates)
+    def _raised_dense(self, layout: Dense, least: Array, n_components: int) -> Dense:
+        estimates = layout.matrices
         definite = self.definite(layout)
         try:
             # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
@@ -219,7 +238,9 @@ class MStep:
         except np.linalg.LinAlgError:
             low = np.ones(len(estimates), dtype=bool)
         if not low.any():  # the layout that was looked at, with its factors, unless one serves all components
-            return layout if len(estimates) == n_components else Dense(broadcast(estimates, n_components))
+            return (
+                layout if len(estimates) == n_components else Dense(broadcast(estimates, n_components), layout.accurate)
+            )
         matrices = estimates.copy()
         whiteners = np.empty_like(matrices) if low.all() else layout.whitener.copy()
         for k in np.flatnonzero(low):
@@ -237,6 +258,16 @@ class MStep:
         """
         return np.asarray(DEFINITE * self.eps * layout.matrices.shape[1] * layout.diagonal)
 
+    @property
+    def floor_variances(self) -> Array:
+        """The floor of each feature, (d,)."""
+        return self.floor if self.floor.ndim == 1 else np.diagonal(self.floor)
+
+    @property
+    def floor_matrix(self) -> Array:
+        """F as a matrix (d, d)."""
+        return np.diag(self.floor) if self.floor.ndim == 1 else self.floor
+
     @cached_property
     def factor(self) -> Array:
         """A of F = A A'."""
@@ -251,9 +282,7 @@ def _colored(spectrum: Spectrum, factor: Array, inverse: Array, unit: Array) -> 
     if values.max() <= ROUGH * values.min():
         return Dense(read_only(matrices))
     roots = (vectors / np.sqrt(values)[:, None, :]).transpose(0, 2, 1) @ inverse
-    lower = np.asarray(np.linalg.qr(roots[:, :, ::-1], mode="r"))[:, ::-1, ::-1]
-    signs = np.sign(np.diagonal(lower, axis1=1, axis2=2))[:, :, None]
-    return Dense(read_only(matrices), read_only(np.asarray(np.tril(lower * signs) / unit)))
+    return Dense(read_only(matrices), read_only(lower_whitener(roots) / unit))
 
 
 def _expected(layout: Covariances, scatter: Array, mass: Array) -> float:
@@ -277,10 +306,7 @@ def _clipped(matrix: Array, factor: Array) -> tuple[Array, Array]:
     back = factor @ vectors
     raised = (back * values) @ back.T
     root = np.linalg.solve(factor.T, vectors / np.sqrt(values)).T
-    # Any square root whitens; others expect the lower triangular one: J R J of root J = Q R, J being the reversal.
-    lower = np.asarray(np.linalg.qr(root[:, ::-1], mode="r"))[::-1, ::-1]
-    lower = np.tril(lower * np.sign(np.diagonal(lower))[:, None])
-    return 0.5 * (raised + raised.T) * np.outer(unit, unit), lower / unit
+    return 0.5 * (raised + raised.T) * np.outer(unit, unit), lower_whitener(root) / unit
 
 
 def m_step(

@@ -5,7 +5,7 @@ A kernel is four functions; what ``joint`` leaves behind, ``sums`` picks up:
     prepare(scores, origin)                   -> operands         once a pass
     joint(operands, x)                        -> log_joint, left  a block, E half
     sums(operands, x, left, resp, scale)      -> table            a block, M half; tables of blocks are added
-    moments(operands, table)                  -> mass, first, second, center     once a pass
+    moments(operands, table)                  -> mass, first, second, center     once a pass; see Statistics for a fifth
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Kernel(NamedTuple):
     prepare: Callable[[Scores, Array], Any]
     joint: Callable[[Any, AnyArray], tuple[Array, Any]]
     sums: Callable[[Any, AnyArray, Any, Array, Array], Array]
-    moments: Callable[[Any, Array], tuple[Array, Array, Array, Array]]
+    moments: Callable[[Any, Array], tuple[Array, ...]]
 
 
 KERNELS: dict[str, Kernel] = {

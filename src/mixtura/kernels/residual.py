@@ -3,7 +3,8 @@
     y = x - m_k,   z = U_k y,   log w_k N(x | k) = log_coef_k - z'z / 2
     sums of r, r y, r y y' about m_k         (r y^2 for diagonal covariances)
 
-Nothing cancels: x - m_k is the only difference and it is taken first.
+Nothing cancels: x - m_k is the only difference and it is taken first.  Where a covariance is so ill-conditioned that
+its entries do not fix its small eigenvalues, sums of r z z' are taken too: they are near the identity, whatever S_k is.
 """
 
 from __future__ import annotations
@@ -18,14 +19,24 @@ from mixtura.scores import Scores
 
 @dataclass(frozen=True, eq=False)
 class Operands:
-    """The scores as they are."""
+    """The scores as they are, and whether sums are taken in the ``white`` coordinates z as well."""
 
     scores: Scores
+    white: bool
+
+
+COLLINEAR = 1e6
+"""Variance of a feature, as a multiple of its variance given the others, above which z is summed too: sums of y
+leave ten digits of the smaller one there, and fewer beyond."""
 
 
 def prepare(scores: Scores, origin: Array) -> Operands:
-    """Nothing to prepare; the origin plays no part."""
-    return Operands(scores)
+    """The origin plays no part."""
+    if scores.whitener.ndim == 2:
+        return Operands(scores, white=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        inflation = scores.spread**2 * np.einsum("kij,kij->kj", scores.whitener, scores.whitener)
+    return Operands(scores, white=bool((inflation > COLLINEAR).any()))
 
 
 def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
@@ -46,11 +57,13 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
 
 
 def sums(operands: Operands, x: AnyArray, rows: Array, resp: Array, scale: Array) -> Array:
-    """Sums of scale * resp * (1, y, y y') about each mean, (K, 1 + d + d^2) or (K, 1 + 2 d); ``resp`` is used up."""
+    """Sums of scale * resp * (1, y, y y', z z' if white) about each mean, (K, 1 + d + d^2) or more, or (K, 1 + 2 d);
+    ``resp`` is used up."""
     scores = operands.scores
     n_components, n_features = scores.center.shape
     dense = scores.whitener.ndim == 3
-    table = np.empty((n_components, 1 + n_features + n_features ** (2 if dense else 1)))
+    size = n_features ** (2 if dense else 1)
+    table = np.empty((n_components, 1 + n_features + (2 if operands.white else 1) * size))
     resp *= scale
     table[:, 0] = resp.sum(axis=1)
     y = np.empty_like(rows)
@@ -58,12 +71,17 @@ def sums(operands: Operands, x: AnyArray, rows: Array, resp: Array, scale: Array
         np.subtract(rows, scores.center[k][:, None], out=y)
         y *= root
         table[k, 1 : 1 + n_features] = y @ root
-        table[k, 1 + n_features :] = (y @ y.T).ravel() if dense else np.einsum("jb,jb->j", y, y)
+        table[k, 1 + n_features :][:size] = (y @ y.T).ravel() if dense else np.einsum("jb,jb->j", y, y)
+        if operands.white:
+            z = scores.whitener[k] @ y
+            table[k, -size:] = (z @ z.T).ravel()
     return table
 
 
-def moments(operands: Operands, table: Array) -> tuple[Array, Array, Array, Array]:
-    """Mass (K,), first (K, d) and second (K, d, d) or (K, d) moments in the table, and the means they are about."""
-    center = operands.scores.center
-    second = table[:, 1 + center.shape[1] :].reshape(operands.scores.whitener.shape)
-    return table[:, 0], table[:, 1 : 1 + center.shape[1]], second, center
+def moments(operands: Operands, table: Array) -> tuple[Array, ...]:
+    """Mass (K,), first (K, d) and second (K, d, d) or (K, d) moments in the table, the means they are about, and second
+    moments of z (K, d, d) if they were summed."""
+    center, shape = operands.scores.center, operands.scores.whitener.shape
+    mass, first, second = np.split(table, [1, 1 + center.shape[1]], axis=1)
+    seconds = np.split(second, 2, axis=1) if operands.white else [second]
+    return mass[:, 0], first, seconds[0].reshape(shape), center, *(one.reshape(shape) for one in seconds[1:])
