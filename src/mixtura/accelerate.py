@@ -5,7 +5,9 @@ information that the rows would hold if their components were known.  So both dr
 which I is the identity at a reference (w0, m0, S0 = L0 L0') and the EM step is a step along the gradient.  With
 c_k the mass of component k at the reference, as a part of all rows, and C_k = I at the reference:
 
-    sqrt(w0_k)       log(w_k / w0_k)         (K,)            no such block with equal mixing; softmax on the way back
+    sqrt(w0_k)       log(w_k / w0_k)         (K,)            no such block with equal mixing; softmax on the way back;
+                                                             a background has a weight, too, and with equal mixing
+                                                             there are two: that of all components, and its own
     sqrt(c_k)        L0_k^-1 (m_k - m0_k)    (K, d)
     sqrt(2 c_k)      (C_k - I)_jj            (K, d)          S_k = L0_k C_k^2 L0_k', C_k symmetric, or, where the family
     sqrt(4 c_k)      (C_k)_ij, i > j         (K, d(d-1)/2)   is diagonal:
@@ -43,6 +45,7 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.background import Background
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, lower_whitener
 from mixtura.degeneracy import EMPTY_MASS, lowest
 from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate, size_of
@@ -108,7 +111,22 @@ def has_chart(family: Family) -> bool:
 
 def emptied(told: EStep) -> bool:
     """Whether a component has lost its rows: the logarithm of its weight would go on for ever."""
-    return bool(min(told.statistics.mass.min(), told.model.weights.min() * told.statistics.count) <= EMPTY_MASS)
+    statistics, background = told.statistics, told.model.background
+    least = min(statistics.mass.min(), told.model.weights.min() * statistics.count)
+    if background is not None:
+        least = min(least, statistics.background, background.weight * statistics.count)
+    return bool(least <= EMPTY_MASS)
+
+
+def free_weights(update: MStep, model: Mixture) -> Array:
+    """The weights of ``model`` that the M-step estimates."""
+    return _free(update, model.weights, 0.0 if model.background is None else model.background.weight)
+
+
+def _free(update: MStep, components: Array, background: float) -> Array:
+    if update.equal_mixing:
+        components = components.sum(keepdims=True)[: 0 if update.box is None else 1]
+    return components if update.box is None else np.append(components, background)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +161,7 @@ class Chart:
             else np.where(i == j, 2.0, 4.0)
         )
         information = [
-            np.zeros(0) if update.equal_mixing else model.weights,
+            free_weights(update, model),
             np.repeat(pulled, d),
             np.outer(counted, twice).ravel(),
         ]
@@ -168,13 +186,18 @@ class Chart:
         own = np.sqrt(layout.variances) if isinstance(layout, Diagonal) else layout.factor
         return own[: self.copies]
 
+    @cached_property
+    def weights(self) -> Array:
+        """The free weights of the reference."""
+        return free_weights(self.update, self.reference)
+
     def _join(self, weights: Array, means: Array, covariances: Array) -> Array:
         """One vector of the blocks; of a matrix its lower triangle, of a spherical family one entry."""
         if covariances.ndim == 3:
             covariances = covariances[:, *np.tril_indices(covariances.shape[1])]
         elif self.update.family.spherical:
             covariances = covariances[:, :1]
-        return np.concatenate([weights[: 0 if self.update.equal_mixing else None], means.ravel(), covariances.ravel()])
+        return np.concatenate([weights, means.ravel(), covariances.ravel()])
 
     def point(self, model: Mixture) -> Array:
         """The coordinates of a model that has the family and no component on the floor."""
@@ -187,7 +210,8 @@ class Chart:
             means = np.einsum("kij,kj->ki", white, away)
             left, values, _ = np.linalg.svd(white[: self.copies] @ factor)
             covariances = (left * values[:, None, :]) @ left.transpose(0, 2, 1) - np.eye(model.n_features)
-        return self.scale * self._join(np.log(model.weights / reference.weights), means, covariances)
+        weights = np.log(free_weights(self.update, model) / self.weights)
+        return self.scale * self._join(weights, means, covariances)
 
     def _stretch(self, y: Array) -> Array:
         """C (K or 1, d, d) from the lower triangles of C - I."""
@@ -200,11 +224,9 @@ class Chart:
     def model(self, x: Array) -> Mixture | None:
         """The mixture at these coordinates; None if a component would lie under the floor, or be next to nothing."""
         k, d = self.reference.means.shape
-        y = x / self.scale
-        weights = self.reference.weights
-        if not self.update.equal_mixing:
-            weights = weights * np.exp(y[:k])
-            weights, y = weights / weights.sum(), y[k:]
+        free, y = np.split(x / self.scale, [len(self.weights)])
+        weights = self.weights * np.exp(free)
+        weights, background = self._shared_out(weights / weights.sum())
         away, y = y[: k * d].reshape(k, d), y[k * d :].reshape(self.copies, -1)
         whitener = None
         if self.factor.ndim == 2:
@@ -223,7 +245,17 @@ class Chart:
                 whitener = lower_whitener(root)
         layout = self.update.raised(broadcast(covariances, k), means, whitener)
         entries = layout.variances if isinstance(layout, Diagonal) else layout.matrices
-        return Mixture.of(weights, means, layout) if np.array_equal(entries[: self.copies], covariances) else None
+        if not np.array_equal(entries[: self.copies], covariances):
+            return None
+        return Mixture.of(weights, means, layout, background)
+
+    def _shared_out(self, weights: Array) -> tuple[Array, Background | None]:
+        """Weights (K,) of the components, and the background, from the free weights."""
+        k, box = self.reference.n_components, self.update.box
+        background = None if box is None else Background(float(weights[-1]), box)
+        if not self.update.equal_mixing:
+            return weights[:k], background
+        return (self.reference.weights if box is None else np.full(k, weights[0] / k)), background
 
     def gradient(self, told: EStep, x: Array) -> Array:
         """The gradient (p,) of the objective of ``told`` at its model, which is at ``x``, per unit of weight."""
@@ -256,13 +288,14 @@ class Chart:
                 self._stretch((x / self.scale)[-len(squares) * d * (d + 1) // 2 :].reshape(len(squares), -1)) @ squares
             )
             along_covariances = (half + half.transpose(0, 2, 1)) * (2.0 - np.eye(d))  # two entries off the diagonal
-        along_weights = statistics.mass - model.weights * statistics.count
+        along_weights = _free(self.update, statistics.mass, statistics.background)
+        along_weights = along_weights - free_weights(self.update, model) * statistics.count
         return self._join(along_weights, along_means, along_covariances) / (self.scale * statistics.count)
 
     def within(self, step: Array, length: float) -> Array:
         """The step itself, or cut to ``length`` and to a UNIT of what is a logarithm."""
-        size, y, k = float(np.sqrt(step @ step)), np.abs(step / self.scale), self.reference.n_components
-        logarithms = [y[: 0 if self.update.equal_mixing else k], y[-self.copies * self.factor[0].size :]]
+        size, y = float(np.sqrt(step @ step)), np.abs(step / self.scale)
+        logarithms = [y[: len(self.weights)], y[-self.copies * self.factor[0].size :]]
         farthest = max(part.max(initial=0.0) for part in logarithms[: 2 if self.update.family.diagonal else 1])
         part = min(length / max(size, TINY), UNIT / max(float(farthest), TINY))
         return step if part >= 1 else part * step

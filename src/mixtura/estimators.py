@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import mixtura
 from mixtura import em, evaluate, runs, start, validation
 from mixtura.accelerate import driver_of
+from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
 from mixtura.covariance import suited
 from mixtura.engine import Engine, make_engine, one_blas_thread
 from mixtura.initialize import Outcome
@@ -84,6 +85,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         What keeps components from collapsing, if wanted: a prior by name, ``FraleyRaftery(...)``, ``ChenTan(...)``, or
         the constraint ``EigenvalueRatio(c)``.  EM then climbs the log-likelihood plus the log prior; ``loglik_``,
         ``bic`` and scores stay those of the data alone.
+    noise : None or True
+        True: beside the components there is a uniform background, of density 1/V everywhere, for rows that belong to
+        none of them; V is the volume of the smaller of the bounding box and the principal-axes box of the rows.  It has
+        the label -1 and the last column of ``predict_proba``, and counts two free parameters.  In starts, -1 among
+        labels is the background, and so is what responsibilities or weights leave to one.
     reg_covar : float or None
         scikit-learn's regularisation: a number that each M-step adds to all variances, in squared units of the data.
         That maximises nothing; the run ends before it would lower the log-likelihood.
@@ -107,8 +113,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     ----------
     weights_, means_, covariances_, precisions_, precisions_cholesky_ : ndarray
         Parameters, in scikit-learn's shapes; matrices (K, d, d) for codes.  float32 for float32 X, if they fit.
+    noise_weight_ : float
+        Weight of the background, 1 - sum of ``weights_``; 0 where there is none.
     mixture_ : Mixture
-        The same as a distribution, in float64.
+        The same as a distribution, in float64; without the background, so that its weights sum to one.
     loglik_ : float
         Total log-likelihood of the parameters returned, in nats.
     converged_, stop_reason_, n_iter_ : bool, str, int
@@ -117,7 +125,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Total log-likelihood per pass; the objective per pass as a mean per unit of weight; the last of these.
     history_ : list of dict
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
-        seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model.
+        seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model, with
+        ``noise`` the noise_weight.
     restarts_ : list of dict
         Per start: objective (total nats over the rows it was tried on), passes, outcome, degenerate (components).
     diagnostics_ : list of dict
@@ -128,7 +137,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     df_ : int
         Number of free parameters.
     labels_ : ndarray of shape (n,)
-        The most probable component of each row.
+        The most probable component of each row, -1 for the background.
     n_features_in_, feature_names_in_ : int, ndarray
         As in scikit-learn.
 
@@ -172,6 +181,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         responsibilities_init: ArrayLike | None = None,
         labels_init: ArrayLike | None = None,
         prior: Any = None,
+        noise: bool | None = None,
         reg_covar: float | None = None,
         on_degenerate: str = "rescue",
         engine: str = "auto",
@@ -196,6 +206,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.responsibilities_init = responsibilities_init
         self.labels_init = labels_init
         self.prior = prior
+        self.noise = noise
         self.reg_covar = reg_covar
         self.on_degenerate = on_degenerate
         self.engine = engine
@@ -269,6 +280,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     ) -> Iterator[tuple[Mixture, float]]:
         """Fit pass by pass: an iterator of (mixture, total log-likelihood of that mixture), the first being the start.
 
+        With ``noise`` the mixture is that of the components, and the log-likelihood includes the background.
         It is the run that :meth:`fit` would keep, unless a degenerate end made ``fit`` try other starts: with
         n_init="auto" that from the best of the short runs, with an integer the best of so many, found beforehand.  The
         estimator is fitted when the iterator is exhausted.  Parameters and errors are those of ``fit``.
@@ -308,7 +320,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
                 if latest.reason is not None:
                     outcomes[number] = runs.outcome(task, latest)
                     self._keep(task, Run(latest, history), outcomes)
-            yield latest.model, latest.objective * task.scale
+            yield latest.model.components, latest.objective * task.scale
             if latest.reason is not None:
                 return
 
@@ -329,6 +341,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             validation.count(self.n_init, 'n_init, if not "auto",')
         family = validation.family(self.covariance_type)
         prior = prior_of(self.prior, family, self.covariance_type)
+        noise = validation.switch(self.noise, "noise")
         reg_covar = 0.0 if self.reg_covar is None else validation.number(self.reg_covar, "reg_covar")
         x = self._rows(X, reset=True)
         validation.family(self.covariance_type, x.shape[1])
@@ -352,6 +365,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             unit=unit,
             eps=float(np.finfo(answer_dtype(x)).eps),
         )
+        if noise:
+            floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
+            update = replace(update, box=box_around(source, floor, engine))
         given_ones = [self.covariances_init, self.precisions_init]
         if self.mixing == "equal":
             given_ones.append(self.weights_init)
@@ -404,9 +420,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(outcomes.items())
         ]
         self._n_rows, self._total_weight = len(task.x), task.total_weight
-        evaluated = self.mixture_.observation, task.x, task.problem.engine
+        evaluated = self._model.observation, task.x, task.problem.engine
         self.labels_ = evaluate.labels(*evaluated)
-        found = runs.diagnosis(task, self.mixture_, self.labels_[task.present])
+        found = runs.diagnosis(task, self._model, self.labels_[task.present])
         self.diagnostics_ = [asdict(one) for one in found]
         self.dropped_ = [asdict(one) for one in run.dropped]
         self._remarks = runs.remarks(task, run, found, self.df_)
@@ -418,16 +434,19 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _remarks_category(self) -> type[Warning]:
         return ConvergenceWarning if "convergence" in self._remarks else UserWarning
 
-    def _publish(self, mixture: Mixture, entropy: int | None, dtype: np.dtype[Any]) -> None:
+    def _publish(self, model: Mixture, entropy: int | None, dtype: np.dtype[Any]) -> None:
         shape = shape_of(self.covariance_type)
-        layout = mixture.layout
-        self.mixture_ = mixture
+        layout = model.layout
+        self.mixture_ = model.components
+        # Put together again, because that is what a file keeps: the same bits after loading.
+        self._model = self.mixture_.beside(model.background)
+        self.noise_weight_ = 0.0 if model.background is None else model.background.weight
         self._fitted_type = self.covariance_type  # set_params may change the parameter, not what was fitted
         with one_blas_thread():
             factor = shape.precisions_cholesky(layout)
             parts = {
-                "weights_": mixture.weights,
-                "means_": mixture.means,
+                "weights_": self._model.weights,
+                "means_": model.means,
                 "covariances_": shape.covariances(layout),
                 "precisions_cholesky_": factor,
                 "precisions_": shape.square(factor),
@@ -436,8 +455,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         for name, part in parts.items():
             setattr(self, name, part.astype(self._dtype))
         self.df_ = validation.family(self.covariance_type).n_parameters(
-            mixture.n_components, mixture.n_features, equal_mixing=self.mixing == "equal"
-        )
+            model.n_components, model.n_features, equal_mixing=self.mixing == "equal"
+        ) + (0 if model.background is None else N_PARAMETERS)
         self._sampler = np.random.default_rng(entropy)
 
     # starting ------------------------------------------------------------------------------------------------
@@ -452,8 +471,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         )
         warm = getattr(self, "mixture_", None) if self.warm_start else None
         if warm is not None and warm.means.shape == (k, d) and self._fitted_type == self.covariance_type:
-            diagonal = task.problem.update.family.diagonal
-            return iter([(0, Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=diagonal)))])
+            update = task.problem.update
+            begin = Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=update.family.diagonal))
+            weight = USUAL if self._model.background is None else self.noise_weight_
+            return iter([(0, begin.beside(None if update.box is None else Background(weight, update.box)))])
         n_init = None if self.n_init == "auto" else int(self.n_init)
         return start.starts(task.problem, k, own, make, n_init, task.entropy, outcomes)
 
@@ -475,10 +496,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             "responsibilities_init": self.responsibilities_init,
             "init": None if self.init is self._init_rule() else self.init,
         }
-        weights = None
+        weights, background = None, task.problem.update.box is not None
         if self.weights_init is not None:
-            weights = validation.weights_of(self.weights_init, k, name="weights_init")
-        resp = start.own_responsibilities(arrays, len(task.x), k)
+            weights = validation.weights_of(self.weights_init, k, name="weights_init", background=background)
+        resp = start.own_responsibilities(arrays, len(task.x), k, background=background)
         return start.OwnStart(
             weights=weights,
             means=None if self.means_init is None else validation.means_of(self.means_init, k, d, name="means_init"),
@@ -491,18 +512,21 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _evaluated(self, X: ArrayLike) -> tuple[Observation, AnyArray, Engine]:
         """What an evaluation at the rows of X needs."""
         check_is_fitted(self)
-        return self.mixture_.observation, self._rows(X, reset=False), self._engine()
+        return self._model.observation, self._rows(X, reset=False), self._engine()
 
     def _answer_dtype(self, x: AnyArray) -> np.dtype[Any]:
         """The dtype in which a model fitted in its own answers at rows ``x``."""
         return np.result_type(self._dtype, answer_dtype(x))
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable component of each row of X (n, d), of shape (n,)."""
+        """The most probable component of each row of X (n, d), of shape (n,); -1 for the background."""
         return evaluate.labels(*self._evaluated(X))
 
     def predict_proba(self, X: ArrayLike) -> Array:
-        """Posterior probabilities of the components for each row of X (n, d), of shape (n, K)."""
+        """Posterior probabilities of the components for each row of X (n, d), of shape (n, K).
+
+        With ``noise`` the shape is (n, K + 1), the last column being the background.
+        """
         evaluated = self._evaluated(X)
         return evaluate.responsibilities(*evaluated, self._answer_dtype(evaluated[1]))
 
@@ -525,9 +549,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return totals.loglik / totals.count
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
-        """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call."""
+        """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call.
+
+        With ``noise`` rows of the background, labelled -1, are uniform on the box whose volume is V.
+        """
         check_is_fitted(self)
-        rows, labels = self.mixture_.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
+        rows, labels = self._model.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
         return rows.astype(self._dtype, copy=False), labels
 
     def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
@@ -568,8 +595,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         from mixtura import io
 
         names = getattr(self, "feature_names_in_", None)
+        background = self._model.background
         document = {
             **self.mixture_.to_dict(),
+            **({} if background is None else {"background": background.to_dict()}),
             "covariance_type": self._fitted_type,
             "mixing": self.mixing,
             "feature_names": None if names is None else [str(name) for name in names],
@@ -607,9 +636,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
         document = io.read_model(path)
         with io.naming(path):
-            mixture = Mixture.from_dict(document)
             kind = document["covariance_type"] or "full"
-            estimator = cls.from_mixture(mixture, kind, mixing=document["mixing"] or "free")
+            estimator = cls.from_mixture(Mixture.from_dict(document), kind, mixing=document["mixing"] or "free")
+            if document["background"] is not None:
+                estimator.noise = True
+                model = estimator.mixture_.beside(Background.from_dict(document["background"]))
+                estimator._publish(model, None, np.dtype(np.float64))
         if document["feature_names"] is not None:
             estimator.feature_names_in_ = np.array(document["feature_names"], dtype=object)
         if document["fit"] is not None:

@@ -1,4 +1,7 @@
-"""A model at rows: densities, responsibilities, labels and their totals, block by block, without an n x K temporary."""
+"""A model at rows: densities, responsibilities, labels and their totals, block by block, without an n x K temporary.
+
+A background comes after the components: it has the last column, and LABEL for a label.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from mixtura.background import LABEL
 from mixtura.engine import Engine, one_blas_thread, reduce
 from mixtura.kernels import block_rows
 from mixtura.observe import Observation, posterior
 from mixtura.rows import AnyArray, Array, InMemory, Rows
 
 Written = Callable[[Array, Array, Array], Array]
-"""What is kept of (densities up to a factor (K, b), their sums (b,), log densities (b,)): one entry per row."""
+"""What is kept of densities up to a factor (K, b) or (K + 1, b), their sums (b,) and log densities (b,): one entry per
+row."""
 
 
 def _blocks(observation: Observation, source: InMemory) -> Iterator[Rows]:
@@ -51,16 +56,18 @@ def log_density(observation: Observation, x: AnyArray, engine: Engine, dtype: DT
 
 
 def responsibilities(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
-    """Posterior probabilities (n, K)."""
-    out = np.empty((len(x), len(observation.scores.log_coef)), dtype)
+    """Posterior probabilities (n, K), or (n, K + 1) with a background."""
+    n_columns = len(observation.scores.log_coef) + (observation.scores.log_background is not None)
+    out = np.empty((len(x), n_columns), dtype)
     _fill(out, observation, x, engine, lambda resp, total, log_density: (resp / total).T)
     return out
 
 
 def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.intp]:
-    """The most probable component, (n,)."""
+    """The most probable component, (n,); LABEL where that is the background."""
     out = np.empty(len(x), dtype=np.intp)
     _fill(out, observation, x, engine, lambda resp, total, log_density: resp.argmax(axis=0))
+    out[out == len(observation.scores.log_coef)] = LABEL
     return out
 
 

@@ -9,6 +9,8 @@ units that the model does not see, the start does not see either.
 The M-step of a start mixes some of the pooled scatter into each component (SMOOTHING), because a seed that caught one
 or two rows has no covariance of its own yet and would begin collapsed.  A start that the user gives is not smoothed.
 
+With a background, starts are made on the rows that do not look like it, as if there were no others (background.py).
+
 References: D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007;
 C. Biernacki, G. Celeux and G. Govaert, "Choosing starting values for the EM algorithm for getting the highest
 likelihood in multivariate Gaussian mixture models", Computational Statistics & Data Analysis 41, 2003 (short runs).
@@ -25,6 +27,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import validation
+from mixtura.background import MOST, Background, clutter
 from mixtura.covariance import broadcast
 from mixtura.degeneracy import n_degenerate
 from mixtura.em import Problem, passes
@@ -69,10 +72,29 @@ def draw(source: InMemory, n_components: int, frame: Frame, rng: np.random.Gener
     Seeds are drawn by running sums of weights: in this order neither that of the rows nor that of the features matters,
     and a weight of two is the same as a row that comes twice.
     """
-    rows = source.sample(sample_rows(n_components, source.n_features), rng)
+    return seen_in(source.sample(sample_rows(n_components, source.n_features), rng), frame)
+
+
+def seen_in(rows: Rows, frame: Frame) -> Sample:
+    """The rows in ``frame``, ordered from the middle outwards."""
     z = coordinates(rows, frame)
     outwards = np.argsort((z * z).sum(axis=1), kind="stable")
     return Sample(rows[outwards], z[outwards])
+
+
+def without_clutter(sample: Sample, k: int, update: MStep) -> list[tuple[Sample, Background | None]]:
+    """What is left for ``k`` components of a sample, and the background of the rest, for starts that take turns; all of
+    the sample where there is no background."""
+    if update.box is None:
+        return [(sample, None)]
+    rows = sample.rows
+    found: list[tuple[Sample, Background | None]] = []
+    for sparse in clutter(rows.x, sample.z, rows.weight, k * (rows.x.shape[1] + 1)):
+        mass = float(sparse.sum()) if rows.weight is None else float(rows.weight[sparse].sum())
+        # At least one row: a background without weight would never get any.
+        background = Background(max(mass / rows.total, min(1 / len(rows), MOST)), update.box)
+        found.append((seen_in(rows[np.flatnonzero(~sparse)], update.family.frame), background))
+    return found
 
 
 def coordinates(rows: Rows, frame: Frame) -> Array:
@@ -95,9 +117,12 @@ def coordinates(rows: Rows, frame: Frame) -> Array:
     return np.asarray(y)
 
 
-def from_responsibilities(rows: Rows, resp: Array, update: MStep, smoothing: float = SMOOTHING) -> Mixture:
-    """The M-step of responsibilities (n, K), smoothed."""
-    statistics = given(InMemory(rows), resp, Serial(), dense=not update.family.diagonal)
+def from_responsibilities(
+    rows: Rows, resp: Array, update: MStep, smoothing: float = SMOOTHING, *, background: bool = False
+) -> Mixture:
+    """The M-step of responsibilities (n, K), smoothed; with ``background`` they are (n, K + 1)."""
+    dense = not update.family.diagonal
+    statistics = given(InMemory(rows), resp, Serial(), dense=dense, background=background)
     return update(smoothed(statistics, smoothing), None)
 
 

@@ -170,7 +170,8 @@ _BOUNDS = {
     "random_state": (0, 2**64),
 }
 _REQUIRED = ("layout", "shared", "weights", "means", "covariances")
-_OPTIONAL = ("whiteners", "covariance_type", "mixing", "feature_names", "fit")
+_BACKGROUND = ("weight", "log_volume", "corner", "edges", "flat")
+_OPTIONAL = ("whiteners", "background", "covariance_type", "mixing", "feature_names", "fit")
 
 
 def write_model(path: PathLike, document: Mapping[str, Any]) -> Path:
@@ -182,8 +183,8 @@ def write_model(path: PathLike, document: Mapping[str, Any]) -> Path:
         File to make or replace.
     document : mapping
         ``layout``, ``shared``, ``weights``, ``means``, ``covariances`` and, if they are known, ``whiteners`` (see
-        :class:`mixtura.covariance.Dense`), ``covariance_type``, ``mixing``, ``feature_names`` and ``fit``;
-        arrays are welcome.
+        :class:`mixtura.covariance.Dense`), ``background``, ``covariance_type``, ``mixing``, ``feature_names``
+        and ``fit``; arrays are welcome.
 
     Returns
     -------
@@ -346,7 +347,23 @@ def _check_model(document: Any, problem: str) -> None:
         and len(set(names)) == n_features
     ):
         raise ValueError(f"{problem}: feature_names must be {n_features} different names or null")
+    _check_background(document.get("background"), n_features, problem)
     _check_fit(document.get("fit"), problem)
+
+
+def _check_background(background: Any, n_features: int, problem: str) -> None:
+    if background is None:
+        return
+    if not isinstance(background, dict) or set(background) != set(_BACKGROUND):
+        raise ValueError(f"{problem}: background must be null or an object of {', '.join(_BACKGROUND)}")
+    shapes = {"weight": (), "log_volume": (), "corner": (n_features,), "edges": (n_features, n_features)}
+    for key, expected in shapes.items():
+        if (entry := _numbers(background, key, problem)).shape != expected:
+            raise ValueError(f"{problem}: {key} of background must have shape {expected}, got {entry.shape}")
+    if not 0 <= background["weight"] <= 1:
+        raise ValueError(f"{problem}: weight of background must be from 0 to 1, got {background['weight']!r}")
+    if not isinstance(background["flat"], bool):
+        raise ValueError(f"{problem}: flat of background must be true or false, got {background['flat']!r}")
 
 
 def _check_fit(fit: Any, problem: str) -> None:

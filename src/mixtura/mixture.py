@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
 
 from mixtura import evaluate, validation
+from mixtura.background import LABEL, Background
 from mixtura.covariance import Covariances, Dense, Diagonal, read_only
 from mixtura.engine import make_engine, one_blas_thread
 from mixtura.observe import Observation, exact
@@ -63,21 +64,41 @@ class Mixture:
     def __init__(self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> None:
         self._set(*validation.mixture_parameters(weights, means, covariances))
 
-    def _set(self, weights: Array, means: Array, layout: Covariances) -> None:
+    def _set(self, weights: Array, means: Array, layout: Covariances, background: Background | None = None) -> None:
         put = object.__setattr__
         put(self, "weights", read_only(weights))
         put(self, "means", read_only(means))
         put(self, "layout", layout)
+        put(self, "background", background)
 
     layout: Covariances
     """The covariances as they are stored: ``Dense`` or ``Diagonal``."""
 
+    background: Background | None
+    """What EM has beside the components; ``weights`` then sum to what it leaves.  No mixture that a user sees has one:
+    see ``components``."""
+
     @classmethod
-    def of(cls, weights: Array, means: Array, layout: Covariances) -> Mixture:
+    def of(cls, weights: Array, means: Array, layout: Covariances, background: Background | None = None) -> Mixture:
         """A mixture of parameters that are known to be valid."""
         mixture = cls.__new__(cls)
-        mixture._set(weights, means, layout)
+        mixture._set(weights, means, layout, background)
         return mixture
+
+    @property
+    def components(self) -> Mixture:
+        """The distribution of what is not background; this mixture itself, if all is components."""
+        if self.background is None:
+            return self
+        total = self.weights.sum()
+        shares = self.weights / total if total > 0 else np.full_like(self.weights, 1 / len(self.weights))
+        return Mixture.of(shares, self.means, self.layout)
+
+    def beside(self, background: Background | None) -> Mixture:
+        """These components, whose weights sum to one, beside a background."""
+        if background is None:
+            return self
+        return Mixture.of(self.weights * (1 - background.weight), self.means, self.layout, background)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Mixture cannot be changed: make a new one instead of setting {name!r}")
@@ -85,8 +106,8 @@ class Mixture:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a Mixture cannot be changed: make a new one instead of deleting {name!r}")
 
-    def __reduce__(self) -> tuple[Callable[..., Mixture], tuple[Array, Array, Covariances]]:
-        return Mixture.of, (self.weights, self.means, self.layout)
+    def __reduce__(self) -> tuple[Callable[..., Mixture], tuple[Array, Array, Covariances, Background | None]]:
+        return Mixture.of, (self.weights, self.means, self.layout, self.background)
 
     def __repr__(self) -> str:
         return f"Mixture(n_components={self.n_components}, n_features={self.n_features})"
@@ -109,7 +130,8 @@ class Mixture:
     @cached_property
     def scores(self) -> Scores:
         """What an E-step sees of this mixture."""
-        return scores_of(self.weights, self.means, self.layout)
+        behind = None if self.background is None else self.background.log_joint
+        return scores_of(self.weights, self.means, self.layout, behind)
 
     # moments -------------------------------------------------------------------------------------------------
 
@@ -223,8 +245,9 @@ class Mixture:
         """
         n = validation.count(n, "n", least=0)
         generator = np.random.default_rng(rng)
+        weights = self.weights if self.background is None else np.append(self.weights, self.background.weight)
         # Weights sum to one up to rounding; choice wants it to the last digit it looks at.
-        labels = generator.choice(self.n_components, size=n, p=self.weights / self.weights.sum())
+        labels = generator.choice(len(weights), size=n, p=weights / weights.sum())
         X = generator.standard_normal((n, self.n_features))
         for k in range(self.n_components):
             own = labels == k
@@ -232,7 +255,13 @@ class Mixture:
                 X[own] *= np.sqrt(self.layout.variances[k])
             else:
                 X[own] = np.linalg.solve(self.layout.whitener[k], X[own].T).T
-        X += self.means[labels]
+        if self.background is None:
+            X += self.means[labels]
+            return X, labels
+        own = labels == self.n_components
+        X[~own] += self.means[labels[~own]]
+        X[own] = self.background.sample(int(own.sum()), generator)
+        labels[own] = LABEL
         return X, labels
 
     # other mixtures ------------------------------------------------------------------------------------------
@@ -290,7 +319,8 @@ class Mixture:
         left = self.weights[chosen].sum()
         if not left > 0:
             raise ValueError("components must have weight, got only ones of weight zero: choose others")
-        return Mixture.of(self.weights[chosen] / left, self.means[chosen], self.layout.only(chosen))
+        kept = Mixture.of(self.weights[chosen] / left, self.means[chosen], self.layout.only(chosen))
+        return kept.beside(self.background)
 
     # files ---------------------------------------------------------------------------------------------------
 

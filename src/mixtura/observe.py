@@ -7,6 +7,9 @@
 ``exact`` is the observation of complete, error-free rows.  The largest log density that any row can have,
 max_k log_coef_k, is known beforehand: taken off inside the product, it makes exp safe without a sweep for the row
 maximum.  Rows that are too far out for it (their sum underflows) are done again with a maximum of their own.
+
+A background is one row more, the last: log_joint_0b = log w_0 / V, whatever the row.  Where there is one, no sum
+underflows.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class Observation:
 
 def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observation:
     """The observation of complete rows, by the kernel that suits the scores (or the one named)."""
-    live = scores.log_coef[scores.log_coef > 0.5 * LOG_ZERO]
+    live = scores.live
     shift = float(live.max())
     chosen = KERNELS[kernel or choose(scores, origin)]
     operands = chosen.prepare(scores.shifted(shift), origin)
@@ -53,10 +56,12 @@ def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observati
 def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array, Any]:
     """Densities (K, b) up to a factor per row, their sums (b,), log p(x) (b,), and what the kernel left.
 
-    Densities over sums are the responsibilities; whoever needs them divides where it costs least.
+    Densities over sums are the responsibilities; whoever needs them divides where it costs least.  With a background
+    they are (K + 1, b).
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         resp, left = observation.kernel.joint(observation.operands, x)
+        resp = _with_background(observation, resp)
         top = _subtract_maximum(resp) if observation.by_row else 0.0
         np.exp(resp, out=resp)
         total = resp.sum(axis=0)
@@ -65,6 +70,14 @@ def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Arra
     if len(lost):
         resp[:, lost], total[lost], log_density[lost] = _again(observation, x[lost])
     return resp, total, log_density, left
+
+
+def _with_background(observation: Observation, log_joint: Array) -> Array:
+    """log_joint with a row for the background, if there is one."""
+    constant = observation.scores.log_background
+    if constant is None:
+        return log_joint
+    return np.concatenate([log_joint, np.full((1, log_joint.shape[1]), constant - observation.shift)])
 
 
 def _subtract_maximum(log_joint: Array) -> Array:
@@ -77,17 +90,25 @@ def _subtract_maximum(log_joint: Array) -> Array:
 def _again(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
     """The same for rows far from every component, each against its own maximum."""
     live = observation.scores.log_coef > 0.5 * LOG_ZERO
+    behind = observation.scores.log_background
+    lit = behind is not None and behind > 0.5 * LOG_ZERO
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         log_joint, _ = observation.kernel.joint(observation.operands, x)
         beyond = np.flatnonzero(~np.isfinite(log_joint[live]).all(axis=0))
-        if len(beyond):
+        if len(beyond) and not lit:
             log_joint[:, beyond] = _beyond(observation.scores, x[beyond])
-        log_joint[~live] = -np.inf  # so far out, even the stand-in for log 0 could win
+        log_joint = _with_background(observation, log_joint)
+        if lit:  # which is denser at such a row than any component whose squared distance overflows
+            log_joint[~np.isfinite(log_joint)] = -np.inf
+        # So far out, even the stand-in for log 0 could win.
+        log_joint[: len(live)][~live] = -np.inf
+        log_joint[len(live) :] = log_joint[len(live) :] if lit else -np.inf
         top = log_joint.max(axis=0)
         resp = np.exp(log_joint - top)
         total = resp.sum(axis=0)
         log_density = np.log(total) + top + observation.shift
-    log_density[beyond] = -np.inf
+    if not lit:
+        log_density[beyond] = -np.inf
     return resp, total, log_density
 
 

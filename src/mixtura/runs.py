@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import degeneracy, em, evaluate
+from mixtura import background, degeneracy, em, evaluate
 from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate
 from mixtura.initialize import Outcome, first_of_best
 from mixtura.mixture import Mixture
@@ -75,7 +75,9 @@ def record(task: Task, one: em.Pass) -> dict[str, Any]:
         "seconds": one.seconds,
         "accelerated": one.accelerated,
     }
-    return shown | {"model": one.model} if task.trace else shown
+    if one.model.background is not None:
+        shown["noise_weight"] = one.model.background.weight
+    return shown | {"model": one.model.components} if task.trace else shown
 
 
 def carried(task: Task, begin: Mixture, printer: Printer) -> Run:
@@ -153,6 +155,7 @@ def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[s
         n_rows=task.n_present,
         coarse=hardly_resolved(update, source.rows.x, task.names),
     )
+    said |= background.remarks(run.last.model.background)
     if not run.converged:
         gain = em.recent_gain([one["objective"] for one in run.history])
         said["convergence"] = unfinished(run.last.reason, run.last.index, task.max_iter, gain)

@@ -3,7 +3,8 @@
     log_coef_k = log w_k + log|S_k|^-1/2 - d/2 log 2 pi
     log w_k N(x | k) = log_coef_k - |U_k (x - m_k)|^2 / 2
 
-There is one density in the library and it is made of these numbers.
+There is one density in the library and it is made of these numbers; a uniform background (background.py) adds one
+more, log w_0 / V.
 """
 
 from __future__ import annotations
@@ -24,19 +25,27 @@ class Scores:
     """``log_coef`` (K,), ``center`` (K, d), ``whitener`` (K, d, d) or (K, d), ``spread`` (K, d).
 
     ``spread`` holds the standard deviation of each feature; only the choice of a kernel looks at it.
+    ``log_background`` is the same for all x, or None where there is no background.
     """
 
     log_coef: Array
     center: Array
     whitener: Array
     spread: Array
+    log_background: float | None = None
+
+    @property
+    def live(self) -> Array:
+        """``log_coef``, and ``log_background``, of what has weight."""
+        known = self.log_coef if self.log_background is None else np.append(self.log_coef, self.log_background)
+        return known[known > 0.5 * LOG_ZERO]
 
     def shifted(self, shift: float) -> Scores:
         """The same scores with ``shift`` taken from every log density."""
         return replace(self, log_coef=self.log_coef - shift)
 
 
-def scores_of(weights: Array, means: Array, covariances: Covariances) -> Scores:
+def scores_of(weights: Array, means: Array, covariances: Covariances, log_background: float | None = None) -> Scores:
     """Scores of a mixture with these parameters."""
     log_weights = np.full(len(weights), LOG_ZERO)
     np.log(weights, out=log_weights, where=weights > 0)
@@ -46,4 +55,5 @@ def scores_of(weights: Array, means: Array, covariances: Covariances) -> Scores:
         center=means,
         whitener=covariances.whitener,
         spread=np.sqrt(covariances.diagonal),
+        log_background=log_background,
     )

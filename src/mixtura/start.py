@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mixtura import initialize, validation
+from mixtura.background import USUAL, Background
 from mixtura.covariance import Covariances
 from mixtura.em import Problem
 from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, Outcome, Sample
@@ -39,21 +41,27 @@ class OwnStart:
         return any(part is not None for part in (self.weights, self.means, self.layout))
 
     def over(self, base: Mixture) -> Mixture:
-        """``base`` with the parameters that were given in its place."""
+        """``base`` with the parameters that were given in its place; a background has what its weights leave."""
+        background = base.background
+        if background is not None and self.weights is not None:
+            background = replace(background, weight=max(1 - float(self.weights.sum()), 0.0))
         return Mixture.of(
             base.weights if self.weights is None else self.weights,
             base.means if self.means is None else self.means,
             base.layout if self.layout is None else self.layout,
+            background,
         )
 
     def mixture(self, problem: Problem) -> Mixture | None:
         """The start, if what was given is enough to make one without chance."""
         update = problem.update
         if self.responsibilities is not None:
-            dense = not update.family.diagonal
-            return self.over(update(given(problem.source, self.responsibilities, problem.engine, dense=dense), None))
+            dense, more = not update.family.diagonal, update.box is not None
+            statistics = given(problem.source, self.responsibilities, problem.engine, dense=dense, background=more)
+            return self.over(update(statistics, None))
         if self.means is not None:
-            return self.over(initialize.at_means(self.means, update))
+            background = None if update.box is None else Background(USUAL, update.box)
+            return self.over(initialize.at_means(self.means, update).beside(background))
         return None
 
 
@@ -76,7 +84,9 @@ def starts(
     if complete is not None:
         yield 0, complete
         return
-    n_starts = 1 if n_components == 1 else SHORT_RUNS if n_init is None else n_init
+    n_starts = SHORT_RUNS if n_init is None else n_init
+    if n_components == 1:  # chance has no say; of what is background there are two opinions
+        n_starts = 1 if problem.update.box is None else min(n_starts, 2)
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 1)]
     sample = initialize.draw(problem.source, n_components, problem.update.family.frame, streams[0])
     # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
@@ -84,11 +94,15 @@ def starts(
     if make in STARTS.values() and not own.partial and not problem.update.equal_mixing:
         n_made = min(n_components, distinct_points(problem.source, n_components))
     makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
-    pairs = zip(makers, streams[1:], strict=True)
-    made = (
-        own.over(initialize.with_empty(maker(sample, n_made, problem.update, rng), n_components, problem.update))
-        for maker, rng in pairs
-    )
+    cores: list[tuple[Sample, Background | None]] = [(sample, None)]
+    if make in STARTS.values():  # the user's own function has its own opinion of what is background
+        cores = initialize.without_clutter(sample, n_made, problem.update)
+
+    def made_by(maker: initialize.Start, rng: np.random.Generator, core: Sample, behind: Background | None) -> Mixture:
+        made = initialize.with_empty(maker(core, n_made, problem.update, rng), n_components, problem.update)
+        return own.over(made if behind is None else made.components.beside(behind))
+
+    made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
     if n_init is not None or n_starts == 1:
         yield from enumerate(made)
         return
@@ -112,15 +126,18 @@ def distinct_points(source: InMemory, enough: int) -> int:
     return len(found)
 
 
-def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int) -> Array | None:
-    """Responsibilities (n, K) from the one start among ``named`` that is not None: labels (n,) or responsibilities."""
+def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int, *, background: bool) -> Array | None:
+    """Responsibilities (n, K) from the one start among ``named`` that is not None: labels (n,) or responsibilities.
+
+    With a ``background`` they are (n, K + 1).
+    """
     given_ones = {name: value for name, value in named.items() if value is not None}
     if len(given_ones) > 1:
         raise ValueError(f"expected one start, got {' and '.join(given_ones)}: leave all but one of them out")
     for name, value in given_ones.items():
         if name.startswith("labels") or (name == "init" and np.ndim(value) == 1):
-            return validation.labels(value, n_rows, n_components)
-        return validation.responsibilities(value, n_rows, n_components)
+            return validation.labels(value, n_rows, n_components, background=background)
+        return validation.responsibilities(value, n_rows, n_components, background=background)
     return None
 
 
@@ -146,8 +163,9 @@ def _called(
     update: MStep,
     rng: np.random.Generator,
 ) -> Mixture:
-    resp = validation.responsibilities(function(x, k, rng), len(x), k)
-    return initialize.from_responsibilities(source.rows, resp[present], update, 0)
+    background = update.box is not None
+    resp = validation.responsibilities(function(x, k, rng), len(x), k, background=background)
+    return initialize.from_responsibilities(source.rows, resp[present], update, 0, background=background)
 
 
 def entropy_of(random_state: Any) -> int | None:

@@ -3,7 +3,7 @@
 About a center a_k that all terms of a sum share, with r_nk the responsibilities times the row weights w_n:
 
     objective = sum_n w_n log p(x_n)      count = sum_n w_n
-    mass_k    = sum_n r_nk
+    mass_k    = sum_n r_nk                        and that of the background, sum_n r_n0, if there is one
     first_k   = sum_n r_nk (x_n - a_k)
     second_k  = sum_n r_nk (x_n - a_k)(x_n - a_k)'      or its diagonal
 """
@@ -11,7 +11,7 @@ About a center a_k that all terms of a sum share, with r_nk the responsibilities
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -37,6 +37,7 @@ class Statistics:
 
     ``white`` (K, d, d) are the second moments in coordinates U_k (x - a_k), U_k being the whitener of the model that
     the responsibilities are from.  They are there where the entries of ``second`` do not say enough.
+    ``background`` is the mass of the background.
     """
 
     objective: float
@@ -46,6 +47,7 @@ class Statistics:
     second: Array
     center: Array
     white: Array | None = None
+    background: float = field(default=0.0, kw_only=True)
 
     def __add__(self, other: Statistics) -> Statistics:
         if not np.array_equal(self.center, other.center):
@@ -59,6 +61,7 @@ class Statistics:
             self.first + other.first,
             self.second + other.second,
             self.center,
+            background=self.background + other.background,
         )
 
     def shift(self) -> Array:
@@ -97,9 +100,15 @@ class Partial:
     objective: float
     count: float
     table: Array
+    background: float
 
     def __add__(self, other: Partial) -> Partial:
-        return Partial(self.objective + other.objective, self.count + other.count, self.table + other.table)
+        return Partial(
+            self.objective + other.objective,
+            self.count + other.count,
+            self.table + other.table,
+            self.background + other.background,
+        )
 
 
 def block_sums(observation: Observation, rows: Rows) -> Partial:
@@ -109,8 +118,10 @@ def block_sums(observation: Observation, rows: Rows) -> Partial:
         objective, scale = float(log_density.sum()), 1.0 / total
     else:
         objective, scale = float(rows.weight @ log_density), rows.weight / total
-    table = observation.kernel.sums(observation.operands, rows.x, left, resp, scale)
-    return Partial(objective, rows.total, table)
+    n_components = len(observation.scores.log_coef)
+    background = float((resp[n_components:] @ scale).sum())  # first, because the responsibilities are used up
+    table = observation.kernel.sums(observation.operands, rows.x, left, resp[:n_components], scale)
+    return Partial(objective, rows.total, table, background)
 
 
 def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Statistics:
@@ -122,9 +133,8 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
     dense = observation.scores.whitener.ndim == 3
     blocks = source.blocks(block_rows(n_components, n_features, dense=dense))
     total = reduce(engine, lambda rows: block_sums(observation, rows), blocks)
-    statistics = Statistics(
-        total.objective, total.count, *observation.kernel.moments(observation.operands, total.table)
-    )
+    moments = observation.kernel.moments(observation.operands, total.table)
+    statistics = replace(Statistics(total.objective, total.count, *moments), background=total.background)
     if not statistics.cancels():
         return statistics
     means = statistics.center + statistics.shift()
@@ -178,13 +188,14 @@ def bulk_scale(source: InMemory, deviations: Array) -> Array:
     return np.minimum(scale, deviations)
 
 
-def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool) -> Statistics:
+def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool, background: bool = False) -> Statistics:
     """Statistics under responsibilities (n, K) that are given, not computed; None is one component that has all.
 
+    With ``background`` they have one column more, the last.
     Two passes: the second is about the means found by the first, so that nothing cancels.  Squares may overflow;
     whoever asks looks at the result.
     """
-    n_components = 1 if resp is None else resp.shape[1]
+    n_components = 1 if resp is None else resp.shape[1] - background
     size = block_rows(n_components, source.n_features, dense=dense)
 
     def pairs() -> Iterator[tuple[Rows, Array]]:
@@ -200,7 +211,10 @@ def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool) 
 
 @np.errstate(over="ignore", invalid="ignore")
 def _sums_about(center: Array, rows: Rows, resp: Array, *, seconds: bool, dense: bool) -> Statistics:
-    """Sums of one block under ``resp`` (b, K), weights included; second moments are left at zero unless asked for."""
+    """Sums of one block under ``resp`` (b, K), weights included; second moments are left at zero unless asked for.
+
+    Of more columns than centers the last is that of the background.
+    """
     n_components, n_features = center.shape
     first = np.empty_like(center)
     second = np.zeros((n_components, n_features, n_features) if dense else center.shape)
@@ -212,4 +226,5 @@ def _sums_about(center: Array, rows: Rows, resp: Array, *, seconds: bool, dense:
             second[k] = y.T @ y
         elif seconds:
             second[k] = resp[:, k] @ (y * y)
-    return Statistics(0.0, rows.total, resp.sum(axis=0), first, second, center)
+    mass, background = np.split(resp.sum(axis=0), [n_components])
+    return Statistics(0.0, rows.total, mass, first, second, center, background=float(background.sum()))

@@ -1,6 +1,6 @@
 """From sums to a model: the M-step, and the floor under it.
 
-    w_k = n_k / n            (or 1 / K)
+    w_k = n_k / n            (or 1 / K; with a background of mass n_0, (n - n_0) / n / K)
     m_k = a_k + first_k / n_k
     W_k = scatter about m_k  ->  family.estimate(W, n) -> S_k,  raised to S_k >= F_k where it fell below
 
@@ -31,6 +31,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mixtura.background import Background, Box
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, lower_whitener, read_only, suited
 from mixtura.families import Family
 from mixtura.mixture import Mixture
@@ -65,7 +66,8 @@ class MStep:
     """The M-step of one ``family``; ``overall`` is the Gaussian of all rows, ``floor`` (d, d) or (d,) is F.
 
     To a prior, a weight of one is a row: ``n_rows`` is the sum of the weights as they were given, ``unit`` what they
-    have been divided by since.  ``eps`` is how finely the dtype of the answer divides numbers.
+    have been divided by since.  ``eps`` is how finely the dtype of the answer divides numbers.  ``box`` is that of the
+    background, if there is to be one.
     """
 
     family: Family
@@ -77,6 +79,7 @@ class MStep:
     n_rows: float = 1.0
     unit: float = 1.0
     eps: float = EPS
+    box: Box | None = None
 
     def __call__(self, statistics: Statistics, previous: Mixture | None) -> Mixture:
         """The mixture that maximises the expected objective; empty components stay as in ``previous``."""
@@ -94,9 +97,15 @@ class MStep:
         conjugate = self.conjugate(n_components)
         if conjugate is not None:
             counted, means, scatter = conjugate.added(mass, means, scatter)
-        weights = np.full(n_components, 1 / n_components) if self.equal_mixing else mass / mass.sum()
+        total = mass.sum() + statistics.background
+        weights = mass / total
+        if self.equal_mixing:
+            weights = np.full(n_components, mass.sum() / total / n_components)
+        background = None if self.box is None else Background(float(statistics.background / total), self.box)
+        if previous is not None and not mass.sum() > EMPTY:  # the background has taken all
+            return Mixture.of(weights, previous.means, previous.layout, background)
         if self.family.coupled is not None:
-            return Mixture.of(weights, means, self.coupled(scatter, counted, means, previous))
+            return Mixture.of(weights, means, self.coupled(scatter, counted, means, previous), background)
         estimates = self.family.estimate(scatter, counted)
         if conjugate is None and empty.any() and len(estimates) == n_components:
             layout = (self.overall if previous is None else previous).layout
@@ -110,7 +119,8 @@ class MStep:
         whitener = None
         if previous is not None and self.prior is None and self.reg_covar == 0 and self.family.frame == "affine":
             whitener = self.whitener(statistics, previous)
-        return Mixture.of(weights, means, self.raised(broadcast(estimates, n_components), means, whitener))
+        layout = self.raised(broadcast(estimates, n_components), means, whitener)
+        return Mixture.of(weights, means, layout, background)
 
     def whitener(self, statistics: Statistics, previous: Mixture) -> Array | None:
         """Whiteners (K or 1, d, d) that are known better than the entries of the matrices tell: those of ``previous``,

@@ -35,6 +35,13 @@ def number(value: Any, name: str, *, least: float = 0.0) -> float:
     raise ValueError(f"{name} must be a finite number of at least {least:g}, got {value!r}: give such a number")
 
 
+def switch(value: Any, name: str) -> bool:
+    """Whether something is wanted: True, or None for no."""
+    if value is None or isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise ValueError(f"{name} must be None or True, got {value!r}: choose one of these")
+
+
 def one_of(value: Any, name: str, known: Sequence[str]) -> str:
     """One of the ``known`` names."""
     if isinstance(value, str) and value in known:
@@ -198,13 +205,18 @@ def shaped(values: Any, name: str, expected: tuple[int, ...], why: str) -> Array
     return array
 
 
-def weights_of(values: Any, n_components: int | None = None, *, name: str = "weights") -> Array:
-    """Mixing weights (K,): finite, not negative, with sum one."""
+def weights_of(
+    values: Any, n_components: int | None = None, *, name: str = "weights", background: bool = False
+) -> Array:
+    """Mixing weights (K,): finite, not negative, with sum one; less leaves the rest to a ``background``."""
     weights = _real(values, name)
     if weights.ndim != 1 or len(weights) == 0 or n_components not in (None, len(weights)):
         expected = "(K,) with K >= 1" if n_components is None else f"({n_components},)"
         raise ValueError(f"{name} must have shape {expected}, got {weights.shape}: give one weight per component")
-    if (weights < 0).any() or abs(weights.sum() - 1) > SUM_TOLERANCE:
+    missing = 1 - weights.sum()
+    if background and (weights >= 0).all() and missing > 0:
+        return weights
+    if (weights < 0).any() or abs(missing) > SUM_TOLERANCE:
         raise ValueError(
             f"{name} must not be negative and have sum 1, got {_short(weights.tolist())} with sum {weights.sum():.9g}: "
             "divide them by their sum"
@@ -329,9 +341,17 @@ def with_whiteners(layout: Covariances, values: Any) -> Covariances:
     return Dense(layout.matrices, whiteners)
 
 
-def responsibilities(values: Any, n: int, n_components: int) -> Array:
-    """Responsibilities (n, K): not negative, each row with sum one."""
+def responsibilities(values: Any, n: int, n_components: int, *, background: bool = False) -> Array:
+    """Responsibilities (n, K): not negative, each row with sum one.
+
+    With a ``background`` they are (n, K + 1); of K columns that come, the background has what is missing to one.
+    """
     resp = _real(values, "responsibilities")
+    if background and resp.ndim == 2 and resp.shape[1] == n_components:
+        missing = 1 - resp.sum(axis=1, keepdims=True)
+        missing[(missing < 0) & (missing > -SUM_TOLERANCE)] = 0.0
+        resp = np.hstack([resp, missing])
+    n_components += background
     if resp.shape != (n, n_components):
         raise ValueError(
             f"responsibilities must have shape ({n}, {n_components}), got {resp.shape}: "
@@ -347,25 +367,30 @@ def responsibilities(values: Any, n: int, n_components: int) -> Array:
     return resp
 
 
-def labels(values: Any, n: int, n_components: int) -> Array:
-    """Responsibilities (n, K) of rows that belong to the components named by integer labels (n,)."""
+def labels(values: Any, n: int, n_components: int, *, background: bool = False) -> Array:
+    """Responsibilities (n, K) of rows that belong to the components named by integer labels (n,).
+
+    With a ``background``, whose label is -1, they are (n, K + 1).
+    """
     array = _array(values, "labels")
+    least = -1 if background else 0
     if array.shape != (n,) or array.dtype.kind not in "biuf" or not (array == np.floor(array)).all():
         raise ValueError(
-            f"labels must be {n} integers from 0 to {n_components - 1}, got {_short(values)} of shape {array.shape}: "
-            "give one label per row of X"
+            f"labels must be {n} integers from {least} to {n_components - 1}, got {_short(values)} "
+            f"of shape {array.shape}: give one label per row of X"
         )
-    outside = ~((array >= 0) & (array < n_components))
+    outside = ~((array >= least) & (array < n_components))
     if outside.any():
         row = int(np.argmax(outside))
         raise ValueError(
-            f"labels must be from 0 to {n_components - 1}, got {array[row]} in row {row}: number the components from 0"
+            f"labels must be from {least} to {n_components - 1}, got {array[row]} in row {row}: "
+            "number the components from 0"
         )
-    return one_hot(array.astype(np.intp), n_components)
+    return one_hot(array.astype(np.intp), n_components + background)
 
 
 def one_hot(labels: NDArray[np.intp], n_components: int) -> Array:
-    """Responsibilities (n, K) of rows that belong to one component each."""
+    """Responsibilities (n, K) of rows that belong to one component each, the last one being called -1, too."""
     resp = np.zeros((len(labels), n_components))
     resp[np.arange(len(labels)), labels] = 1.0
     return resp

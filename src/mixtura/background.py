@@ -1,0 +1,255 @@
+"""A uniform background behind the components, for rows that belong to none of them.
+
+    log p(x) = log( sum_k w_k N(x | m_k, S_k) + w_0 / V ),      sum_k w_k + w_0 = 1
+
+V is a constant, the same for every x: the volume of the smaller of two boxes around the rows that count,
+
+    the bounding box            edges along the features
+    the principal-axes box      edges along the eigenvectors of the covariance of all rows
+
+so that w_0 is one more free parameter, and V is counted as another.  To EM the background is one more responsibility
+r_n0 = (w_0 / V) / p(x_n), whose sum over the rows gives the next w_0.  The volume enters as log V only: with many
+features, or small units, V itself is no float64.  A shift and a common unit of the features leave the choice of the box
+as it is; a unit for each feature does not, because the principal axes of such data are others.
+
+An edge counts for at least sqrt(2 pi) times the standard deviation that the floor under the components (update.py) has
+along it.  That is the length at which a component on the floor is as dense as the background, so that in a constant
+column neither is preferred: the fit is that of the other columns.
+
+Where the background begins: the distance D of a row to its k-th nearest neighbour, in q coordinates in which distances
+mean something to the family, has D^q ~ Gamma(k, rate) in a homogeneous Poisson process.  Rows in clusters and rows
+between them make a mixture of two such distributions, the lower rate being that of the background (``clutter``).
+A wide cluster beside a narrow one looks like background to that: each second start takes the most isolated rows only.
+
+References: J. D. Banfield and A. E. Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 49, 1993;
+C. Fraley and A. E. Raftery, "How many clusters? Which clustering method? Answers via model-based cluster analysis", The
+Computer Journal 41, 1998; S. Byers and A. E. Raftery, "Nearest-neighbor clutter removal for estimating features in
+spatial point processes", Journal of the American Statistical Association 93, 1998.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from mixtura.engine import Engine, one_openmp_thread, reduce
+from mixtura.kernels import block_rows
+from mixtura.rows import AnyArray, Array, InMemory, Rows
+from mixtura.scores import LOG_ZERO
+from mixtura.statistics import given
+
+N_PARAMETERS = 2
+"""Free parameters of a background: its weight and its volume (Fraley and Raftery 1998)."""
+
+LABEL = -1
+"""Label of a row that belongs to the background."""
+
+USUAL = 0.05
+"""Weight that a background starts with where its rows have not been told from the others."""
+
+NEIGHBOURS = 10
+"""Which neighbour the distance is taken to."""
+
+MOST = 0.5
+"""Weight that a background of few rows starts with at most."""
+
+SPLIT_PASSES = 500
+SPLIT_TOL = 1e-9
+"""The mixture of two rates is fitted by so many passes of EM at most, or until its objective gains less per row."""
+
+
+# the model ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A parallelepiped: x = ``corner`` (d,) + u @ ``edges`` (d, d) for u in the unit cube.
+
+    ``flat``: the rows have no spread along some edge, whose length is that of the floor.
+    """
+
+    corner: Array
+    edges: Array
+    log_volume: float
+    flat: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """The uniform part of a mixture: ``weight`` w_0 and the ``box`` whose volume gives its density, which is the same
+    outside of the box, too."""
+
+    weight: float
+    box: Box
+
+    @property
+    def log_joint(self) -> float:
+        """log w_0 / V."""
+        return float(np.log(self.weight)) - self.box.log_volume if self.weight > 0 else LOG_ZERO
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """Draws (n, d) from the uniform distribution on the box."""
+        return np.asarray(self.box.corner + rng.random((n, len(self.box.corner))) @ self.box.edges)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The background as plain values."""
+        return {
+            "weight": self.weight,
+            "log_volume": self.box.log_volume,
+            "corner": self.box.corner.tolist(),
+            "edges": self.box.edges.tolist(),
+            "flat": self.box.flat,
+        }
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> Background:
+        """The background written by :meth:`to_dict`."""
+        corner, edges = (np.asarray(document[key], dtype=np.float64) for key in ("corner", "edges"))
+        return cls(float(document["weight"]), Box(corner, edges, float(document["log_volume"]), document["flat"]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Extent:
+    """Smallest and largest coordinates of rows, (2 d,): along the features, then along other axes."""
+
+    low: Array
+    high: Array
+
+    def __add__(self, other: _Extent) -> _Extent:
+        return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+def box_around(source: InMemory, floor: Array, engine: Engine) -> Box:
+    """The smaller of the two boxes around the rows; ``floor`` (d, d) is the smallest covariance of a component."""
+    overall = given(source, None, engine, dense=True)
+    mean = overall.center[0] + overall.shift()[0]
+    _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
+    d = len(mean)
+
+    def extent(rows: Rows) -> _Extent:
+        y = np.subtract(rows.x, mean, order="C")
+        both = np.hstack([y, y @ axes])
+        return _Extent(both.min(axis=0), both.max(axis=0))
+
+    reach = reduce(engine, extent, source.blocks(block_rows(1, d, dense=True)))
+    boxes = (
+        _box(mean, directions, reach.low[part], reach.high[part], floor)
+        for directions, part in ((np.eye(d), slice(0, d)), (axes.T, slice(d, None)))
+    )
+    return min(boxes, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
+
+
+def _box(mean: Array, directions: Array, low: Array, high: Array, floor: Array) -> Box:
+    """The box along unit ``directions`` (d, d), a row each, between ``low`` and ``high`` (d,) seen from the mean."""
+    least = np.sqrt(2 * np.pi * np.einsum("ij,jk,ik->i", directions, floor, directions))
+    flat = high - low < least
+    length = np.where(flat, least, high - low)
+    low = np.where(flat, 0.5 * (low + high - least), low)
+    return Box(mean + low @ directions, length[:, None] * directions, float(np.log(length).sum()), bool(flat.any()))
+
+
+def remarks(background: Background | None) -> dict[str, str]:
+    """What has to be said about a fit with this background, by subject."""
+    said = {}
+    if background is not None and background.weight == 0:
+        said["background"] = (
+            "the start leaves nothing to the background, so that its weight stays zero: "
+            "mark rows with the label -1, or let the weights sum to less than one"
+        )
+    if background is not None and background.box.flat:
+        said["volume"] = (
+            "the rows have no spread in some direction, in which the volume of the background is that of the floor: "
+            "leave out columns that are constant or follow from others"
+        )
+    return said
+
+
+# the start ----------------------------------------------------------------------------------------------------------
+
+
+def clutter(x: AnyArray, z: Array, weight: Array | None, least: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows (n,) look like background, by the distance to their neighbours in coordinates ``z`` (n, q): those of
+    the lower rate, and the USUAL part of all, of the longest distances.
+
+    Equal rows of ``x`` are one row of their common weight, and neighbours are counted by weight in units of its mean:
+    repeating a row is weighting it, and the unit of weight plays no part.  The ``least`` distinct rows of the shortest
+    distances, or as many as there are, are left to the components.
+    """
+    _, first, index = np.unique(x, axis=0, return_index=True, return_inverse=True)
+    index = index.reshape(len(x))
+    n, q = len(first), z.shape[1]
+    neighbours = min(NEIGHBOURS, n // 4)
+    if neighbours == 0 or q == 0 or n <= least:
+        return np.zeros(len(x), dtype=bool), np.zeros(len(x), dtype=bool)
+    mass = np.bincount(index, weight).astype(np.float64)
+    mass *= n / mass.sum()
+    distance = _distances(z[first], mass, neighbours + 1.0)
+    order = np.argsort(distance, kind="stable")
+    isolated = np.zeros(n, dtype=bool)
+    isolated[order] = np.cumsum(mass[order]) > (1 - USUAL) * n
+    found = _lower_rate(distance, mass, neighbours, q), isolated
+    for rows in found:
+        rows[order[:least]] = False
+    return found[0][index], found[1][index]
+
+
+def _distances(z: Array, mass: Array, enough: float) -> Array:
+    """How far (n,) from each row its neighbourhood reaches that has ``enough`` mass, its own included."""
+    n = len(z)
+    distance = np.zeros(n)
+    waiting = np.arange(n)
+    size = min(int(enough), n)
+    with one_openmp_thread():
+        search = NearestNeighbors().fit(z)
+        while len(waiting):
+            apart, index = search.kneighbors(z[waiting], size)
+            reached = np.cumsum(mass[index], axis=1) >= enough * (1 - 1e-9)
+            reached[:, -1] |= size == n
+            there = reached.any(axis=1)
+            distance[waiting[there]] = apart[there, reached[there].argmax(axis=1)]
+            waiting, size = waiting[~there], min(2 * size, n)
+    return distance
+
+
+def _lower_rate(distance: Array, mass: Array, neighbours: int, q: int) -> NDArray[np.bool_]:
+    """Rows (n,) that more likely belong to the lower of two rates, by EM from the best division in two.
+
+    With T = D^q, k = ``neighbours`` and rates a > b: log p(T | a) = k log a - a T up to what the rates share, and
+    a = k (sum of mass) / (sum of mass T).
+    """
+    if not distance.max() > distance.min():
+        return np.zeros(len(distance), dtype=bool)
+    positive = distance[distance > 0]
+    log = q * (np.log(np.maximum(distance, positive.min())) - np.log(np.median(positive)))
+    t = np.exp(np.clip(log, -600, 600))  # no further away than its powers are numbers
+    total = mass.sum()
+
+    order = np.argsort(t, kind="stable")
+    near, near_t = np.cumsum(mass[order])[:-1], np.cumsum((mass * t)[order])[:-1]
+    far, far_t = total - near, np.cumsum((mass * t)[order][::-1])[::-1][1:]
+    with np.errstate(divide="ignore", invalid="ignore"):  # rounding may leave nothing of the last part
+        gain = near * (neighbours * np.log(near / near_t) + np.log(near / total))
+        gain += far * (neighbours * np.log(far / far_t) + np.log(far / total))
+    best = int(np.nanargmax(np.where(np.isfinite(gain), gain, -np.inf)))
+    sparse = np.zeros(len(t))
+    sparse[order[best + 1 :]] = 1.0
+
+    before = -np.inf
+    for _ in range(SPLIT_PASSES):
+        parts = np.array([mass @ (1 - sparse), mass @ sparse])
+        sums = np.array([mass @ (t * (1 - sparse)), mass @ (t * sparse)])
+        if parts.min() <= 1e-9 * total or sums.min() <= 0:  # one rate is enough
+            break
+        rates = neighbours * parts / sums
+        joint = np.log(parts / total)[:, None] + neighbours * np.log(rates)[:, None] - rates[:, None] * t
+        log_density = np.logaddexp(joint[0], joint[1])
+        sparse = np.exp(joint[1] - log_density)
+        objective = float(mass @ log_density) / total
+        if objective - before < SPLIT_TOL:
+            break
+        before = objective
+    return sparse > 0.5
