@@ -12,9 +12,11 @@ r_n0 = (w_0 / V) / p(x_n), whose sum over the rows gives the next w_0.  The volu
 features, or small units, V itself is no float64.  A shift and a common unit of the features leave the choice of the box
 as it is; a unit for each feature does not, because the principal axes of such data are others.
 
-An edge counts for at least sqrt(2 pi) times the standard deviation that the floor under the components (update.py) has
-along it.  That is the length at which a component on the floor is as dense as the background, so that in a constant
-column neither is preferred: the fit is that of the other columns.
+Rows without spread along an edge, a constant column or columns that determine each other, would make V zero.  An edge
+counts as flat where it is shorter than sqrt(2 pi) times the floor under the components (update.py), and then for as long
+as sqrt(2 pi) times the standard deviation, along it, of the Gaussian that the family fits to all rows.  At that length
+the Gaussian is as dense as the background.  So a constant column prefers neither, and the fit is that of the other
+columns; and a family that cannot be flat there (spherical, diagonal along a diagonal) is not outdone by a background that can.
 
 Where the background begins: the distance D of a row to its k-th nearest neighbour, in q coordinates in which distances
 mean something to the family, has D^q ~ Gamma(k, rate) in a homogeneous Poisson process.  Rows in clusters and rows
@@ -69,7 +71,7 @@ SPLIT_TOL = 1e-9
 class Box:
     """A parallelepiped: x = ``corner`` (d,) + u @ ``edges`` (d, d) for u in the unit cube.
 
-    ``flat``: the rows have no spread along some edge, whose length is that of the floor.
+    ``flat``: the rows have no spread along some edge.
     """
 
     corner: Array
@@ -123,8 +125,11 @@ class _Extent:
         return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
-def box_around(source: InMemory, floor: Array, engine: Engine) -> Box:
-    """The smaller of the two boxes around the rows; ``floor`` (d, d) is the smallest covariance of a component."""
+def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) -> Box:
+    """The smaller of the two boxes around the rows.
+
+    ``floor`` (d, d) is the smallest covariance of a component, ``gaussian`` (d, d) that of one component for all rows.
+    """
     overall = given(source, None, engine, dense=True)
     mean = overall.center[0] + overall.shift()[0]
     _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
@@ -137,18 +142,20 @@ def box_around(source: InMemory, floor: Array, engine: Engine) -> Box:
 
     reach = reduce(engine, extent, source.blocks(block_rows(1, d, dense=True)))
     boxes = (
-        _box(mean, directions, reach.low[part], reach.high[part], floor)
+        _box(mean, directions, reach.low[part], reach.high[part], floor, gaussian)
         for directions, part in ((np.eye(d), slice(0, d)), (axes.T, slice(d, None)))
     )
     return min(boxes, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
 
-def _box(mean: Array, directions: Array, low: Array, high: Array, floor: Array) -> Box:
+def _box(mean: Array, directions: Array, low: Array, high: Array, floor: Array, gaussian: Array) -> Box:
     """The box along unit ``directions`` (d, d), a row each, between ``low`` and ``high`` (d,) seen from the mean."""
-    least = np.sqrt(2 * np.pi * np.einsum("ij,jk,ik->i", directions, floor, directions))
+    least, instead = (
+        np.sqrt(2 * np.pi * np.einsum("ij,jk,ik->i", directions, matrix, directions)) for matrix in (floor, gaussian)
+    )
     flat = high - low < least
-    length = np.where(flat, least, high - low)
-    low = np.where(flat, 0.5 * (low + high - least), low)
+    length = np.where(flat, instead, high - low)
+    low = np.where(flat, 0.5 * (low + high - instead), low)
     return Box(mean + low @ directions, length[:, None] * directions, float(np.log(length).sum()), bool(flat.any()))
 
 
@@ -162,7 +169,7 @@ def remarks(background: Background | None) -> dict[str, str]:
         )
     if background is not None and background.box.flat:
         said["volume"] = (
-            "the rows have no spread in some direction, in which the volume of the background is that of the floor: "
+            "the rows have no spread in some direction, so that the volume of the background is not that of the rows: "
             "leave out columns that are constant or follow from others"
         )
     return said

@@ -367,7 +367,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         )
         if noise:
             floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
-            update = replace(update, box=box_around(source, floor, engine))
+            update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine))
         given_ones = [self.covariances_init, self.precisions_init]
         if self.mixing == "equal":
             given_ones.append(self.weights_init)

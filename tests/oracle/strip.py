@@ -1,6 +1,6 @@
 """Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes the JSON files beside this one.
 
-FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc}.json, as README.md describes them.
+FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise}.json, as README.md describes them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 NAMES = ("acidity", "diabetes", "faithful", "galaxies", "iris")
 MERGED = ("crabs", "diabetes", "faithful", "geyser", "iris")
 SPREAD = ("airquality_cc", "banknote", "crabs", "eurounemployment", "geyser", "hbk", "wine")
+NOISY = ("acidity", "banknote_noise", "chevron", "faithful_noise", "hbk")
 MODELS = ("E", "V", "EII", "VII", "EEI", "VVI", "EEE", "VVV")
 COUPLED = ("VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
 """Models whose components share some of volume, shape and orientation: kept in families.json."""
@@ -151,11 +152,38 @@ def coupled(folder, name):
     return kept
 
 
+def labels_of_rows(path):
+    """The column of labels of a table, or None."""
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return [row[header.index("label")] for row in rows] if "label" in header else None
+
+
+def noisy(folder, name):
+    """Runs with a uniform background; the parameters of those of two components."""
+    found = read(folder, name, "noise")
+    return {
+        "x": data(folder / "data" / f"{name}.csv"),
+        "labels": labels_of_rows(folder / "data" / f"{name}.csv"),
+        **only(found, "Vinv", "nnclean", "partitions"),
+        "best": only(found["best"], "model", "G", "loglik", "classification"),
+        "runs": [
+            only(
+                run,
+                *("model", "G", "status", "df", "loglik", "loglik_at_params"),
+                *(("pro", "mean", "sigma") if run["G"] == 2 else ()),
+            )
+            for run in found["runs"]
+        ],
+    }
+
+
 def main(folder):
     results = {name: stripped(Path(folder), name) for name in NAMES}
     results["merging"] = {name: merged(Path(folder), name) for name in MERGED}
     wide = [name for name in NAMES if len(results[name]["x"][0]) > 1]
     results["families"] = {name: coupled(Path(folder), name) for name in (*wide, *SPREAD)}
+    results["noise"] = {name: noisy(Path(folder), name) for name in NOISY}
     for name, result in results.items():
         text = json.dumps(result, separators=(",", ":"))
         Path(__file__).with_name(f"{name}.json").write_text(text + "\n")
