@@ -138,6 +138,7 @@ def test_a_model_reads_back(tmp_path: Path, document: dict[str, Any]) -> None:
     assert io.read_model(path) == {
         "format": "mixtura/1",
         "whiteners": None,
+        "background": None,
         "covariance_type": None,
         "mixing": None,
         "feature_names": None,

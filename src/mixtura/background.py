@@ -13,10 +13,11 @@ features, or small units, V itself is no float64.  A shift and a common unit of 
 as it is; a unit for each feature does not, because the principal axes of such data are others.
 
 Rows without spread along an edge, a constant column or columns that determine each other, would make V zero.  An edge
-counts as flat where it is shorter than sqrt(2 pi) times the floor under the components (update.py), and then for as long
-as sqrt(2 pi) times the standard deviation, along it, of the Gaussian that the family fits to all rows.  At that length
-the Gaussian is as dense as the background.  So a constant column prefers neither, and the fit is that of the other
-columns; and a family that cannot be flat there (spherical, diagonal along a diagonal) is not outdone by a background that can.
+counts as flat where it is shorter than sqrt(2 pi) times the floor under the components (update.py).  It is then given the
+length sqrt(2 pi) times the standard deviation, along it, of the Gaussian that the family fits to all rows, at which that
+Gaussian is as dense as the background.  So a constant column prefers neither, and the fit is that of the other columns;
+and a family that cannot be flat there (spherical, or diagonal beside collinear columns) is not outdone by a background
+that can.
 
 Where the background begins: the distance D of a row to its k-th nearest neighbour, in q coordinates in which distances
 mean something to the family, has D^q ~ Gamma(k, rate) in a homogeneous Poisson process.  Rows in clusters and rows
@@ -108,8 +109,10 @@ class Background:
         }
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Background:
-        """The background written by :meth:`to_dict`."""
+    def from_dict(cls, document: dict[str, Any] | None) -> Background | None:
+        """The background written by :meth:`to_dict`; None where there is none."""
+        if document is None:
+            return None
         corner, edges = (np.asarray(document[key], dtype=np.float64) for key in ("corner", "edges"))
         return cls(float(document["weight"]), Box(corner, edges, float(document["log_volume"]), document["flat"]))
 

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from mixtura import GaussianMixture, Mixture, __version__, io, validation
+from mixtura import GaussianMixture, __version__, io, validation
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
+from mixtura.mixture import model_of_document
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
 from mixtura.tables import Table, check_table, feature_names, read_table, write_table, write_text
 
@@ -283,7 +284,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_table(arguments.out)
     document = io.read_model(arguments.model)
-    mixture = Mixture.from_dict(document)
+    mixture = model_of_document(document)
     with _progress(f"reading {arguments.data}"):
         table = read_table(arguments.data, arguments.columns or document["feature_names"])
     if len(table.names) != mixture.n_features:
@@ -298,6 +299,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         if arguments.proba:
             probabilities = mixture.responsibilities(table.x)
             columns |= {f"p{k}": probabilities[:, k] for k in range(mixture.n_components)}
+            columns |= {} if mixture.background is None else {"p_noise": probabilities[:, -1]}
         if arguments.density:
             columns["log_density"] = mixture.logpdf(table.x)
     _put_table(arguments.out, columns)
@@ -307,7 +309,7 @@ def _sample(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_table(arguments.out)
     document = io.read_model(arguments.model)
-    mixture = Mixture.from_dict(document)
+    mixture = model_of_document(document)
     names = document["feature_names"] or feature_names(mixture.n_features)
     X, _ = mixture.sample(arguments.n, np.random.default_rng(arguments.seed))
     _put_table(arguments.out, dict(zip(names, X.T, strict=True)))
@@ -328,7 +330,7 @@ def _show(arguments: argparse.Namespace) -> None:
     facts = {
         "model": arguments.model,
         **facts_of(
-            Mixture.from_dict(document),
+            model_of_document(document),
             document["covariance_type"],
             document["feature_names"],
             document["fit"],

@@ -115,6 +115,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         Parameters, in scikit-learn's shapes; matrices (K, d, d) for codes.  float32 for float32 X, if they fit.
     noise_weight_ : float
         Weight of the background, 1 - sum of ``weights_``; 0 where there is none.
+    background_ : Background or None
+        With ``noise``: the ``weight``, and the ``box`` with its ``log_volume`` (log V), ``corner`` and ``edges``.
     mixture_ : Mixture
         The same as a distribution, in float64; without the background, so that its weights sum to one.
     loglik_ : float
@@ -407,7 +409,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run."""
-        self._publish(run.last.model, task.entropy, answer_dtype(task.x))
+        model = run.last.model
+        self._publish(model.components, model.background, task.entropy, answer_dtype(task.x))
         self.history_ = run.history
         self.log_likelihood_history_ = [one["loglik"] for one in run.history]
         self.lower_bounds_ = [one["objective"] / task.total_weight for one in run.history]
@@ -434,19 +437,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _remarks_category(self) -> type[Warning]:
         return ConvergenceWarning if "convergence" in self._remarks else UserWarning
 
-    def _publish(self, model: Mixture, entropy: int | None, dtype: np.dtype[Any]) -> None:
+    def _publish(
+        self, mixture: Mixture, background: Background | None, entropy: int | None, dtype: np.dtype[Any]
+    ) -> None:
         shape = shape_of(self.covariance_type)
-        layout = model.layout
-        self.mixture_ = model.components
-        # Put together again, because that is what a file keeps: the same bits after loading.
-        self._model = self.mixture_.beside(model.background)
-        self.noise_weight_ = 0.0 if model.background is None else model.background.weight
+        layout = mixture.layout
+        self.mixture_, self.background_ = mixture, background
+        self.noise_weight_ = 0.0 if background is None else background.weight
+        self._model = mixture.beside(background)
         self._fitted_type = self.covariance_type  # set_params may change the parameter, not what was fitted
         with one_blas_thread():
             factor = shape.precisions_cholesky(layout)
             parts = {
                 "weights_": self._model.weights,
-                "means_": model.means,
+                "means_": mixture.means,
                 "covariances_": shape.covariances(layout),
                 "precisions_cholesky_": factor,
                 "precisions_": shape.square(factor),
@@ -455,8 +459,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         for name, part in parts.items():
             setattr(self, name, part.astype(self._dtype))
         self.df_ = validation.family(self.covariance_type).n_parameters(
-            model.n_components, model.n_features, equal_mixing=self.mixing == "equal"
-        ) + (0 if model.background is None else N_PARAMETERS)
+            mixture.n_components, mixture.n_features, equal_mixing=self.mixing == "equal"
+        ) + (0 if background is None else N_PARAMETERS)
         self._sampler = np.random.default_rng(entropy)
 
     # starting ------------------------------------------------------------------------------------------------
@@ -473,7 +477,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if warm is not None and warm.means.shape == (k, d) and self._fitted_type == self.covariance_type:
             update = task.problem.update
             begin = Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=update.family.diagonal))
-            weight = USUAL if self._model.background is None else self.noise_weight_
+            weight = USUAL if self.background_ is None else self.noise_weight_
             return iter([(0, begin.beside(None if update.box is None else Background(weight, update.box)))])
         n_init = None if self.n_init == "auto" else int(self.n_init)
         return start.starts(task.problem, k, own, make, n_init, task.entropy, outcomes)
@@ -595,7 +599,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         from mixtura import io
 
         names = getattr(self, "feature_names_in_", None)
-        background = self._model.background
+        background = self.background_
         document = {
             **self.mixture_.to_dict(),
             **({} if background is None else {"background": background.to_dict()}),
@@ -638,10 +642,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         with io.naming(path):
             kind = document["covariance_type"] or "full"
             estimator = cls.from_mixture(Mixture.from_dict(document), kind, mixing=document["mixing"] or "free")
-            if document["background"] is not None:
+            background = Background.from_dict(document["background"])
+            if background is not None:
                 estimator.noise = True
-                model = estimator.mixture_.beside(Background.from_dict(document["background"]))
-                estimator._publish(model, None, np.dtype(np.float64))
+                estimator._publish(estimator.mixture_, background, None, np.dtype(np.float64))
         if document["feature_names"] is not None:
             estimator.feature_names_in_ = np.array(document["feature_names"], dtype=object)
         if document["fit"] is not None:
@@ -702,5 +706,5 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         validation.of_family(layout, family, covariance_type)
         estimator = cls(mixture.n_components, covariance_type=covariance_type, mixing=mixing)
         estimator.n_features_in_ = mixture.n_features
-        estimator._publish(mixture, None, np.dtype(np.float64))
+        estimator._publish(mixture, None, None, np.dtype(np.float64))
         return estimator

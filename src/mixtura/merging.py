@@ -37,10 +37,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr
 
 from mixtura import evaluate, validation
+from mixtura.background import LABEL
 from mixtura.covariance import Dense
 from mixtura.engine import make_engine
 from mixtura.frames import frame
-from mixtura.mixture import Mixture, mixture_of
+from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.rows import Array
 
 MISCLASSIFIED = 0.025
@@ -92,7 +93,8 @@ def merge_clusters(
     Parameters
     ----------
     gm : Mixture or fitted estimator
-        Its K components are what is put together; those of weight zero belong to no group.
+        Its K components are what is put together; those of weight zero belong to no group.  Rows of a background keep
+        the label -1.
     X : array-like of shape (n, d)
         Finite rows, as a rule those of the fit; with one feature also of shape (n,).
     method : {"entropy", "demp", "ridgeline"}
@@ -135,12 +137,19 @@ def merge_clusters(
     given = validation.sample_weight(sample_weight, len(x))
     weight = np.ones(len(x)) if given is None else given
     posteriors = evaluate.responsibilities(mixture.observation, x, make_engine())
+    model = model_of(gm)
+    behind = np.zeros(len(x), dtype=bool)
+    if model.background is not None:  # as far as a row is background, it has no say in what belongs together
+        everything = evaluate.responsibilities(model.observation, x, make_engine())
+        behind = everything.argmax(axis=1) == mixture.n_components
+        weight = weight * (1 - everything[:, -1])
     live = np.flatnonzero(mixture.weights > 0)
 
     path, records = _path(rule.value(mixture.only(live.tolist()), weight), live, posteriors[:, live], weight)
     chosen = path[len(path) - rule.choose(records)]
     joined = np.stack([posteriors[:, list(group)].sum(axis=1) for group in chosen], axis=1)
     labels = joined.argmax(axis=1)
+    labels[behind] = LABEL
     labels.flags.writeable = False
     return Merging([list(group) for group in chosen], labels, frame(records), path)
 

@@ -371,6 +371,16 @@ class Mixture:
         return (plot.density if self.n_features == 1 else plot.scatter)(self, X, ax=ax)
 
 
+def model_of_document(document: dict[str, Any]) -> Mixture:
+    """The mixture of a model document, beside its background if it has one."""
+    return Mixture.from_dict(document).beside(Background.from_dict(document.get("background")))
+
+
+def model_of(model: object) -> Mixture:
+    """The mixture that a fitted estimator holds, beside its background if it has one, or the one that is given."""
+    return mixture_of(model).beside(getattr(model, "background_", None))
+
+
 def mixture_of(model: object) -> Mixture:
     """The mixture that a fitted estimator holds, or the one that is given."""
     mixture = model if isinstance(model, Mixture) else getattr(model, "mixture_", None)

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
 
 from mixtura import validation
-from mixtura.mixture import Mixture, mixture_of
+from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.rows import Array
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # the darker form, which a white page does not swallow.
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0C808", "#000000")
 # Shape and dash say the same as colour, for print without colour.
+BACKGROUND = "0.6"
+"""Grey of rows that belong to no component."""
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "p")
 DASHES: tuple[Any, ...] = ("--", "-.", ":", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
@@ -124,7 +126,8 @@ def scatter(
             note.append(f"{ROWS_DRAWN:,} of {n:,} rows")
             # In random order, so that no component is painted over the others.
             rows = rows[np.random.default_rng(0).choice(n, ROWS_DRAWN, replace=False)]
-        _draw_rows(ax, rows[:, [first, second]], mixture.predict(rows), colors)
+        # The label of a background, -1, is the last colour.
+        _draw_rows(ax, rows[:, [first, second]], model_of(model).predict(rows), [*colors, BACKGROUND])
 
     plane = mixture.marginal([first, second])
     for k in range(plane.n_components):

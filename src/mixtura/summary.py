@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from mixtura import GaussianMixture, Mixture
+from mixtura.mixture import model_of
 from mixtura.tables import Table, feature_names
 
 
 def facts_of_fit(gm: GaussianMixture, table: Table) -> dict[str, Any]:
     """What there is to say of a fit to ``table``."""
-    return facts_of(gm.mixture_, gm.covariance_type, table.names, gm.how_fitted())
+    return facts_of(model_of(gm), gm.covariance_type, table.names, gm.how_fitted())
 
 
 def facts_of(
@@ -27,6 +28,7 @@ def facts_of(
     if fit is not None:
         loglik, df, n = fit["loglik"], fit["df"], fit["total_weight"]
         fit = fit | {"bic": df * math.log(n) - 2 * loglik, "aic": 2 * df - 2 * loglik}
+    behind = {} if mixture.background is None else {"noise_weight": mixture.background.weight}
     deviations = np.sqrt(np.diagonal(mixture.covariances, axis1=1, axis2=2))
     components = zip(mixture.weights, mixture.means, deviations, mixture.covariances, strict=True)
     return {
@@ -35,6 +37,7 @@ def facts_of(
         "covariance_type": covariance_type,
         "feature_names": None if names is None else list(names),
         "fit": fit,
+        **behind,
         "components": [
             {"weight": weight, "mean": mean, "sd": deviation, "covariance": covariance}
             for weight, mean, deviation, covariance in components
@@ -63,6 +66,8 @@ def text_of(facts: dict[str, Any], width: int) -> str:
             f"  BIC             {fit['bic']:.4f} (lower is better)",
             f"  AIC             {fit['aic']:.4f}",
         ]
+    if "noise_weight" in facts:
+        lines.append(f"  background      {facts['noise_weight']:.4f} of all rows")
     return "\n".join([*lines, "", *_components(facts, width)])
 
 

@@ -1,6 +1,7 @@
 """Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes the JSON files beside this one.
 
-FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise}.json, as README.md describes them.
+FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise}.json, as README.md describes
+them.
 """
 
 from __future__ import annotations
