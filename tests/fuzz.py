@@ -324,6 +324,8 @@ def settings_for(rng: np.random.Generator, covariance_type: str, n_components: i
         settings["on_degenerate"] = str(rng.choice(["rescue", "drop"], p=[0.7, 0.3]))
     if "prior" in KNOWN:
         settings["prior"] = [None, None, None, "fraley-raftery", "chen-tan"][rng.integers(5)]
+    if "noise" in KNOWN:
+        settings["noise"] = [None, None, True][rng.integers(3)]
     return settings
 
 

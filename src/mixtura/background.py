@@ -13,11 +13,11 @@ features, or small units, V itself is no float64.  A shift and a common unit of 
 as it is; a unit for each feature does not, because the principal axes of such data are others.
 
 Rows without spread along an edge, a constant column or columns that determine each other, would make V zero.  An edge
-counts as flat where it is shorter than sqrt(2 pi) times the floor under the components (update.py).  It is then given the
-length sqrt(2 pi) times the standard deviation, along it, of the Gaussian that the family fits to all rows, at which that
-Gaussian is as dense as the background.  So a constant column prefers neither, and the fit is that of the other columns;
-and a family that cannot be flat there (spherical, or diagonal beside collinear columns) is not outdone by a background
-that can.
+counts as flat where it is shorter than sqrt(2 pi) times the floor under the components (update.py).  It is then given
+the length sqrt(2 pi) times the standard deviation, along it, of the Gaussian that the family fits to all rows, at which
+that Gaussian is as dense as the background.  So a constant column prefers neither, and the fit is that of the other
+columns; and a family that cannot be flat there (spherical, or diagonal beside collinear columns) is not outdone by a
+background that can.
 
 Where the background begins: the distance D of a row to its k-th nearest neighbour, in q coordinates in which distances
 mean something to the family, has D^q ~ Gamma(k, rate) in a homogeneous Poisson process.  Rows in clusters and rows
