@@ -608,6 +608,15 @@ def test_a_fit_without_noise_forgets_it():
     assert clone(fitted(noisy())).noise is True
 
 
+@pytest.mark.parametrize("d", [1, 2])
+def test_pictures(d):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    gm = fitted(noisy(d=d))
+    texts = [one.get_text() for one in gm.plot(noisy(d=d)).get_legend().get_texts()]
+    assert sum(f"{100 * weight:.0f}" in text for weight in gm.weights_ for text in texts) >= 2
+    pyplot.close("all")
+
+
 def test_merging_leaves_the_background_alone():
     gm = fitted(noisy(), 3)
     merged = merge_clusters(gm, noisy())

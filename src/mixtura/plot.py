@@ -137,7 +137,7 @@ def scatter(
     ax.set_xlabel(names[first])
     ax.set_ylabel(names[second])
     shaped = rows is not None and len(rows) <= SHAPED_ROWS
-    _component_legend(ax, mixture.weights, colors, "\n".join(note), shaped=shaped)
+    _component_legend(ax, model_of(model).weights, colors, "\n".join(note), shaped=shaped)
     return ax
 
 
@@ -197,6 +197,8 @@ def density(
         values = np.asarray(validation.points(X, mixture.n_features)[:, index], dtype=np.float64)
     ax = _axes(ax)
 
+    whole = model_of(model)
+    background = 0.0 if whole.background is None else whole.background.weight
     line = mixture.marginal([index])
     means, deviations = line.means[:, 0], np.sqrt(line.covariances[:, 0, 0])
     span = None
@@ -208,10 +210,11 @@ def density(
         ax.stairs(heights, edges, fill=True, color="0.82", label=f"{len(values):,} rows")
         span = float(values.min()), float(values.max())
     x = _grid(means, deviations, span)
-    parts = line.weights * norm.pdf(x[:, None], means, deviations)
+    weights = (1 - background) * line.weights
+    parts = weights * norm.pdf(x[:, None], means, deviations)
     colors = [_color(k) for k in range(mixture.n_components)]
     for k, color in enumerate(colors):
-        label = _component_label(k, mixture.weights) if mixture.n_components <= NAMED else None
+        label = _component_label(k, weights) if mixture.n_components <= NAMED else None
         ax.plot(
             x,
             parts[:, k],
@@ -222,10 +225,11 @@ def density(
         )
         if values is None:
             ax.fill_between(x, parts[:, k], color=color, alpha=0.10, linewidth=0)
-    ax.plot(x, parts.sum(axis=1), color="black", linewidth=1.8, label="mixture")
+    name = "mixture" if whole.background is None else f"components; background {background:.0%}"
+    ax.plot(x, parts.sum(axis=1), color="black", linewidth=1.8, label=name)
     ax.set_xlim(x[0], x[-1])
     ax.set_ylim(bottom=0)
-    _draw_numbers(ax, np.column_stack([means, line.weights * norm.pdf(0) / deviations]), colors)
+    _draw_numbers(ax, np.column_stack([means, weights * norm.pdf(0) / deviations]), colors)
     ax.set_xlabel(names[index])
     ax.set_ylabel("density")
     ax.legend(**LEGEND)
