@@ -15,10 +15,12 @@ from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cases import FAMILIES, MIXING, TURNED, UNIFORM, assert_same_parameters, blobs, parameters, unfinished
 from mixtura import GaussianMixture, Mixture, merge_clusters
 from mixtura.background import Background, Box, clutter
+from mixtura.cli import main
 from mixtura.engine import Serial, Threads
 from mixtura.initialize import coordinates
 from mixtura.rows import Rows
@@ -181,13 +183,11 @@ def test_noisy_faithful_finds_the_noise():
     assert (gm.labels_[~added] == -1).mean() < 0.06
 
 
-@pytest.mark.parametrize(
-    ("name", "frame", "least"), [("banknote_noise", "rotation", 0.9), ("faithful_noise", "rotation", 0.85)]
-)
-def test_clutter_is_that_of_nnclean(name, frame, least):
+@pytest.mark.parametrize(("name", "least"), [("banknote_noise", 1.0), ("chevron", 0.98), ("faithful_noise", 0.98)])
+def test_clutter_is_that_of_nnclean(name, least):
     # prabclus::NNclean with k = 10 is the same method from another start; it knows no frames.
     rows = Rows(np.array(FROZEN[name]["x"]))
-    sparse, isolated = clutter(rows.x, coordinates(rows, frame), None, 10)
+    sparse, isolated = clutter(rows.x, coordinates(rows, "rotation"), None, 10)
     theirs = np.array(FROZEN[name]["nnclean"]["is_cluster"]) == 0
     assert (sparse == theirs).mean() >= least
     assert isolated.sum() == pytest.approx(0.05 * len(rows), abs=1)
@@ -515,6 +515,13 @@ def test_float32():
 # what comes out
 
 
+@pytest.mark.filterwarnings("ignore:.*see diagnostics_", "ignore:.*no spread in some direction")
+@parametrize_with_checks([GaussianMixture(k, covariance_type="EEI", noise=True) for k in (1, 2)])
+def test_scikit_learn_checks(estimator, check):
+    # Beside a background even a single component can end on two equal rows.
+    check(estimator)
+
+
 def test_sample():
     gm = fitted(noisy())
     X, labels = gm.sample(40_000)
@@ -615,6 +622,24 @@ def test_pictures(d):
     texts = [one.get_text() for one in gm.plot(noisy(d=d)).get_legend().get_texts()]
     assert sum(f"{100 * weight:.0f}" in text for weight in gm.weights_ for text in texts) >= 2
     pyplot.close("all")
+
+
+def test_the_command_knows_the_background(tmp_path, capsys):
+    gm = fitted(noisy())
+    model, table, out = (str(tmp_path / name) for name in ("m.json", "x.csv", "out.csv"))
+    gm.save(model)
+    np.savetxt(table, noisy(), delimiter=",", header="a,b", comments="")
+    assert main(["predict", model, table, "--columns", "a,b", "--proba", "--density", "-o", out]) == 0
+    got = np.genfromtxt(out, delimiter=",", names=True)
+    assert got.dtype.names == ("label", "p0", "p1", "p_noise", "log_density")
+    np.testing.assert_array_equal(got["label"], gm.labels_)
+    np.testing.assert_array_equal(got["p_noise"], gm.predict_proba(noisy())[:, -1])
+    np.testing.assert_array_equal(got["log_density"], gm.score_samples(noisy()))
+    capsys.readouterr()
+    assert main(["show", model]) == 0
+    assert f"background      {gm.noise_weight_:.4f} of all rows" in capsys.readouterr().out
+    assert main(["show", model, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["noise_weight"] == gm.noise_weight_
 
 
 def test_merging_leaves_the_background_alone():

@@ -57,8 +57,8 @@ USUAL = 0.05
 NEIGHBOURS = 10
 """Which neighbour the distance is taken to."""
 
-MOST = 0.5
-"""Weight that a background of few rows starts with at most."""
+LEAST = 0.01
+"""Weight that a background starts with at least: without weight it would never get any."""
 
 SPLIT_PASSES = 500
 SPLIT_TOL = 1e-9

@@ -27,7 +27,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import validation
-from mixtura.background import MOST, Background, clutter
+from mixtura.background import LEAST, Background, clutter
 from mixtura.covariance import broadcast
 from mixtura.degeneracy import n_degenerate
 from mixtura.em import Problem, passes
@@ -91,8 +91,7 @@ def without_clutter(sample: Sample, k: int, update: MStep) -> list[tuple[Sample,
     found: list[tuple[Sample, Background | None]] = []
     for sparse in clutter(rows.x, sample.z, rows.weight, k * (rows.x.shape[1] + 1)):
         mass = float(sparse.sum()) if rows.weight is None else float(rows.weight[sparse].sum())
-        # At least one row: a background without weight would never get any.
-        background = Background(max(mass / rows.total, min(1 / len(rows), MOST)), update.box)
+        background = Background(max(mass / rows.total, LEAST), update.box)
         found.append((seen_in(rows[np.flatnonzero(~sparse)], update.family.frame), background))
     return found
 
