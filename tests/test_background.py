@@ -378,6 +378,16 @@ def test_labels_and_responsibilities_make_the_same_start():
     np.testing.assert_allclose(gm.mixture_.means, [X[labels == k].mean(axis=0) for k in range(2)], rtol=1e-12)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_start_that_is_all_background(family):
+    X = noisy()
+    gm = carried(X, covariance_type=family, labels_init=np.full(len(X), -1))
+    assert gm.noise_weight_ == 1
+    assert gm.loglik_ == pytest.approx(-len(X) * gm.background_.box.log_volume, rel=1e-12)
+    np.testing.assert_array_equal(gm.labels_, -1)
+    assert [one["state"] for one in gm.diagnostics_] == ["empty"] * 2
+
+
 def test_parameters_as_a_start():
     X = noisy()
     gm = fitted(X)

@@ -100,9 +100,8 @@ def _again(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
         log_joint = _with_background(observation, log_joint)
         if lit:  # which is denser at such a row than any component whose squared distance overflows
             log_joint[~np.isfinite(log_joint)] = -np.inf
-        # So far out, even the stand-in for log 0 could win.
-        log_joint[: len(live)][~live] = -np.inf
-        log_joint[len(live) :] = log_joint[len(live) :] if lit else -np.inf
+        alive = live if behind is None else np.append(live, lit)
+        log_joint[~alive] = -np.inf  # so far out, even the stand-in for log 0 could win
         top = log_joint.max(axis=0)
         resp = np.exp(log_joint - top)
         total = resp.sum(axis=0)

@@ -102,8 +102,9 @@ class MStep:
         if self.equal_mixing:
             weights = np.full(n_components, mass.sum() / total / n_components)
         background = None if self.box is None else Background(float(statistics.background / total), self.box)
-        if previous is not None and not mass.sum() > EMPTY:  # the background has taken all
-            return Mixture.of(weights, previous.means, previous.layout, background)
+        if not mass.sum() > EMPTY:  # the background has taken all
+            kept = self.overall.layout.only([0] * n_components) if previous is None else previous.layout
+            return Mixture.of(weights, means, kept, background)
         if self.family.coupled is not None:
             return Mixture.of(weights, means, self.coupled(scatter, counted, means, previous), background)
         estimates = self.family.estimate(scatter, counted)
