@@ -362,7 +362,9 @@ def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None
             climbs = bool(gain >= ASCENT * wanted)
         else:
             climbs = bool(gain >= -rounding and after @ after <= SHRINKS * (gradient @ gradient))
-        if not climbs:
+        # Beside a background the rows of a component that leapt away have where to go: it would stay there, empty.
+        leapt = tried.model.background is not None and emptied(tried)
+        if not climbs or leapt:
             yield replace(tried, accepted=False)
             return told
         if step is not direction:
