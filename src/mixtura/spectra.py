@@ -46,8 +46,11 @@ SETTLED = 1e-13
 COLD, WARM, SIFT = 500, 5, 15
 """Steps towards common axes: without a previous model, with one, and of each start before the best is carried on."""
 
-FLAT = 1e-15
-"""Promised gain, in nats for each row and feature, under which axes are left alone."""
+FLAT = 1e-13
+"""Promised gain, in nats for each row and feature, that is lost in rounding of the objective."""
+
+SHRINKS = 0.1
+"""Part of the promise before it that a step has to leave, where only the gradient tells."""
 
 MEMORY = 6
 """Pairs of steps and gradients that L-BFGS looks back on."""
@@ -249,9 +252,17 @@ def _turned(scatter: Array, mass: Array, axes: Array, profile: Profile, steps: i
         values = profile(spread)
         return turned, spread, values, float((mass[:, None] * np.log(values) + spread / values).sum())
 
+    def turned_by(axes: Array, angles: Array) -> Array:
+        half = np.zeros((d, d))
+        half[upper] = -0.5 * angles
+        half -= half.T
+        new = axes @ np.linalg.solve(identity - half, identity + half)
+        return np.asarray(new @ (1.5 * identity - 0.5 * (new.T @ new)))  # what rounding took of their being orthogonal
+
     turned, spread, values, objective = seen(axes)
     past: list[tuple[Array, Array, float]] = []
     flat = FLAT * mass.sum() * d
+    least = np.inf
     angles = gradient = np.zeros(0)
     for step in range(steps):
         inverse = 1 / values
@@ -276,17 +287,15 @@ def _turned(scatter: Array, mass: Array, axes: Array, profile: Profile, steps: i
         if promised <= 0:
             past, direction = [], gradient / curvature
             promised = float(gradient @ direction)
-        if promised < flat:
+        blind = promised < flat  # the objective has no digits left for this step, the gradient has
+        if promised == 0 or (blind and promised > SHRINKS * least):
             break
+        least = promised
         angles = -direction / max(1.0, float(np.abs(direction).max()))
         for _ in range(12):
-            half = np.zeros((d, d))
-            half[upper] = -0.5 * angles
-            half -= half.T
-            tried = axes @ np.linalg.solve(identity - half, identity + half)
-            tried = tried @ (1.5 * identity - 0.5 * (tried.T @ tried))  # what rounding took of their being orthogonal
+            tried = turned_by(axes, angles)
             found = seen(tried)
-            if found[3] < objective:
+            if blind or found[3] < objective:
                 break
             angles = 0.5 * angles
         else:
