@@ -942,3 +942,26 @@ def test_a_ratio_of_one_is_one_sphere_for_all():
     held = unfinished(GaussianMixture(3, covariance_type="full", prior=mixtura.EigenvalueRatio(1.0), **begin), X)
     sphere = unfinished(GaussianMixture(3, covariance_type="EII", **begin), X)
     assert_same_parameters(parameters(held), parameters(sphere), 1e-6)
+
+
+@pytest.mark.parametrize("covariance_type", ["EVI", "EVE", "EEV", "EVV"])
+def test_copies_are_told_of_where_they_do_not_reach_the_floor(covariance_type):
+    """With a shared volume, a component of copies of one row has any shape or axes at all."""
+    rng = np.random.default_rng(2)
+    rows = np.concatenate([rng.normal(0, 1, (80, 2)), np.tile([[20.0, 20.0]], (8, 1))])
+    gm = GaussianMixture(2, covariance_type=covariance_type, random_state=0)
+    with pytest.warns(UserWarning, match="tied"):
+        gm.fit(rows)
+    assert sorted(one["state"] for one in gm.diagnostics_) == ["ok", "tied"]
+    with pytest.raises(ValueError, match="tied"):
+        GaussianMixture(2, covariance_type=covariance_type, random_state=0, on_degenerate="raise").fit(rows)
+
+
+def test_a_refused_fit_leaves_the_one_before():
+    rng = np.random.default_rng(0)
+    sound = rng.normal(size=(100, 2))
+    gm = GaussianMixture(2, on_degenerate="raise", random_state=0).fit(sound)
+    before = gm.means_.copy()
+    with pytest.raises(ValueError, match="tied"):
+        gm.fit(np.concatenate([sound, np.tile([[30.0, 30.0]], (9, 1))]))
+    np.testing.assert_array_equal(gm.means_, before)

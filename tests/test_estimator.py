@@ -631,3 +631,31 @@ def test_unfitted_sample_and_save(tmp_path):
     with pytest.raises(NotFittedError):
         GaussianMixture().save(tmp_path / "model.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_fit_iter_says_what_fit_says():
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+        list(GaussianMixture(3, max_iter=2, random_state=0).fit_iter(X))
+    with pytest.raises(ValueError, match="follows one run"):
+        GaussianMixture(3, on_degenerate="drop").fit_iter(X)
+
+
+def test_every_run_prints_its_passes(capsys):
+    GaussianMixture(3, n_init=3, verbose=2, random_state=0).fit(X)
+    runs = capsys.readouterr().out.split("start:")[1:]
+    assert len(runs) == 3
+    assert all("pass    0:" in one and "pass    1:" in one for one in runs)
+
+
+def test_a_fit_without_trace_keeps_no_responsibilities_of_an_earlier_one():
+    gm = GaussianMixture(2, trace=True, random_state=0).fit(X)
+    gm.set_params(trace=False).fit(X[:50])
+    assert not hasattr(gm, "responsibilities_")
+
+
+def test_what_was_fitted_is_kept_whatever_the_parameters_become(tmp_path):
+    gm = GaussianMixture(2, random_state=0).fit(X)
+    gm.set_params(mixing="equal")
+    assert GaussianMixture.load(gm.save(tmp_path / "model.json")).df_ == gm.df_
+    with pytest.raises(ValueError, match="must be equal"):
+        GaussianMixture.from_mixture(Mixture([0.3, 0.7], [[0.0], [1.0]], [1.0, 1.0]), "full", mixing="equal")

@@ -330,3 +330,35 @@ def test_float32_gives_a_float32_answer(covariance_type):
     double = fit(X.astype(np.float64), covariance_type)
     for name in ("weights_", "means_", "covariances_"):
         assert getattr(double, name).dtype == np.float64
+
+
+# rounded rows, and rows astray -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_have_one_answer_in_any_unit_and_order(covariance_type, seed):
+    """Many rows of counts are equally far from the middle: rounding must not say which come first."""
+    counts = np.random.default_rng(seed).poisson([3, 8], (300, 2)).astype(float)
+    gm = GaussianMixture(3, covariance_type=covariance_type, random_state=1).fit(counts)
+    for moved, log_unit, back in (
+        (counts + 1000.5, 0.0, slice(None)),
+        (counts * 1e-3, np.log(1e-3), slice(None)),
+        (counts[:, ::-1], 0.0, slice(None)),
+        (counts[::-1], 0.0, slice(None, None, -1)),
+    ):
+        other = GaussianMixture(3, covariance_type=covariance_type, random_state=1).fit(moved)
+        assert other.loglik_ + counts.size * log_unit == pytest.approx(gm.loglik_, abs=1e-6)
+        np.testing.assert_array_equal(other.labels_[back], gm.labels_)
+
+
+@pytest.mark.parametrize("far", [1e6, 1e9, 1e12])
+def test_a_row_astray_on_a_diagonal_does_not_hide_the_clusters(far):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(8, 1, (100, 2)), [[far, -far]]])
+    truth = np.concatenate([np.zeros(100, int), np.ones(100, int), [2]])
+    gm = GaussianMixture(3, covariance_type="tied", random_state=0).fit(rows)
+    own = GaussianMixture(3, covariance_type="tied", labels_init=truth).fit(rows)
+    assert gm.loglik_ == pytest.approx(own.loglik_, abs=1e-3)
+    turned = GaussianMixture(3, covariance_type="tied", random_state=0).fit(rows @ [[1.0, 1.0], [1.0, -1.0]])
+    assert turned.loglik_ + len(rows) * np.log(2) == pytest.approx(gm.loglik_, abs=1e-3)

@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 
-from mixtura import GaussianMixture, __version__, io, validation
+from mixtura import GaussianMixture, Mixture, __version__, io, validation
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
@@ -268,8 +267,11 @@ def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
     validation.finite(table.x, table.names)
     rows = counted(len(table.x), "row")
     with _progress(f"fitting {counted(gm.n_components, 'component')} to {rows}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # said below, in words that suit a command
+        warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # said below
         gm.fit(table.x, sample_weight=table.weight)
+    for subject, remark in gm.remarks_.items():
+        if subject != "convergence":  # said in words that suit a command
+            _say(f"warning: {remark}")
     if not gm.converged_:
         _say(
             f"warning: the fit had not converged after {counted(gm.n_iter_, 'pass', 'passes')}: "
@@ -283,8 +285,7 @@ def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
 def _predict(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_table(arguments.out)
-    document = io.read_model(arguments.model)
-    mixture = model_of_document(document)
+    document, mixture = _read_model(arguments.model)
     with _progress(f"reading {arguments.data}"):
         table = read_table(arguments.data, arguments.columns or document["feature_names"])
     if len(table.names) != mixture.n_features:
@@ -308,11 +309,17 @@ def _predict(arguments: argparse.Namespace) -> None:
 def _sample(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_table(arguments.out)
-    document = io.read_model(arguments.model)
-    mixture = model_of_document(document)
+    document, mixture = _read_model(arguments.model)
     names = document["feature_names"] or feature_names(mixture.n_features)
     X, _ = mixture.sample(arguments.n, np.random.default_rng(arguments.seed))
     _put_table(arguments.out, dict(zip(names, X.T, strict=True)))
+
+
+def _read_model(path: str) -> tuple[dict[str, Any], Mixture]:
+    """A model file and its model, background included; whatever is wrong with it, the file is named."""
+    document = io.read_model(path)
+    with io.naming(path):
+        return document, model_of_document(document)
 
 
 def _put_table(path: str | None, columns: dict[str, NDArray[Any]]) -> None:
@@ -326,11 +333,11 @@ def _put_table(path: str | None, columns: dict[str, NDArray[Any]]) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> None:
-    document = io.read_model(arguments.model)
+    document, mixture = _read_model(arguments.model)
     facts = {
         "model": arguments.model,
         **facts_of(
-            model_of_document(document),
+            mixture,
             document["covariance_type"],
             document["feature_names"],
             document["fit"],

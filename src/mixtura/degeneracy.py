@@ -3,9 +3,10 @@
 A component of n_k rows' mass, on d features, is
 
     empty      no row belongs to it more than to another one: nothing is left to estimate it from
-    tied       on the floor, and its rows are d distinct ones or fewer: repeated or rounded values
+    tied       on the floor, and its rows are d distinct ones or fewer: repeated or rounded values; or, where components
+               share volume, shape or orientation in part, above it, with fewer distinct rows than show the rest
     collapsed  on the floor, though it has more distinct rows than that: they lie on a line, a plane, ...
-    starved    above the floor, with less mass than the d + 1 rows that a covariance matrix needs (two for variances),
+    starved    above the floor, with less mass than the d + 1 rows that show axes of its own (two where it has none),
                and no prior to make up for it
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
     ok         none of these
@@ -134,11 +135,18 @@ def diagnose(
     found, direction = states(update, model, total)
     scales = smallest_scales(update, model)
     named = _named(names, model.n_features)
+    shares = update.family.coupled is not None and update.conjugate(1) is None
     diagnoses = []
     for k, state in enumerate(found):
-        distinct = distinct_rows(x, labels == k)
+        own = labels == k
+        distinct = distinct_rows(x, own)
         if state == "collapsed" and distinct <= model.n_features:
             state = "tied" if distinct else "empty"
+        done = DONE[state]
+        # Where volumes are shared, copies of few rows do not reach the floor: their shape, or axes, is any at all.
+        alone = own.sum() > 0.5 * model.weights[k] * total
+        if state == "ok" and shares and alone and distinct < update.family.least_rows(model.n_features):
+            state, done = "tied", DONE["starved"]
         scaled = direction[k] * np.sqrt(np.diagonal(update.overall.layout.dense[0]))
         scaled = scaled / np.abs(scaled).max()
         along = {name: round(float(part), 6) for name, part in zip(named, scaled, strict=True) if abs(part) > 1e-6}
@@ -148,9 +156,9 @@ def diagnose(
                 effective_n=float(model.weights[k] * total),
                 distinct_rows=distinct,
                 smallest_scale=float(scales[k]),
-                direction=None if state in ("ok", "empty", "starved") else along,
+                direction=None if done in (DONE["ok"], DONE["empty"], DONE["starved"]) else along,
                 state=state,
-                done=DONE[state],
+                done=done,
             )
         )
     return diagnoses

@@ -134,6 +134,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     diagnostics_ : list of dict
         Per component: effective_n (rows), distinct_rows (counted up to 10,000), smallest_scale (relative to the data),
         direction (in which it lies on the floor, by feature names), state ("ok", or what is wrong), done.
+    remarks_ : dict
+        What the fit had to say, by subject: the sentences of its warning, empty where it gave none.
     dropped_ : list of dict
         The same for components that on_degenerate="drop" took out, numbered as they were among all of them.
     df_ : int
@@ -260,8 +262,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """
         with one_blas_thread():
             self._fit(self._task(X, sample_weight))
-        if self._remarks:
-            warnings.warn("; ".join(self._remarks.values()), self._remarks_category(), stacklevel=2)
+        self._say_remarks(stacklevel=3)
         return self
 
     def _fit(self, task: Task) -> None:
@@ -280,9 +281,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def fit_iter(
         self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
     ) -> Iterator[tuple[Mixture, float]]:
-        """Fit pass by pass: an iterator of (mixture, total log-likelihood of that mixture), the first being the start.
+        """Fit pass by pass: an iterator of (mixture, its objective in total nats), the first being the start.
 
-        With ``noise`` the mixture is that of the components, and the log-likelihood includes the background.
+        The objective is the log-likelihood, and the log prior if there is one.  With ``noise`` the mixture is that of
+        the components, and the log-likelihood includes the background.
         It is the run that :meth:`fit` would keep, unless a degenerate end made ``fit`` try other starts: with
         n_init="auto" that from the best of the short runs, with an integer the best of so many, found beforehand.  The
         estimator is fitted when the iterator is exhausted.  Parameters and errors are those of ``fit``.
@@ -291,14 +293,23 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         -------
         iterator of (Mixture, float)
 
+        Raises
+        ------
+        ValueError
+            As from ``fit``, and for on_degenerate="drop", which makes several runs.
+
         Examples
         --------
         >>> from mixtura import GaussianMixture
         >>> steps = GaussianMixture(1).fit_iter([[0.0], [2.0]])
-        >>> mixture, loglik = next(steps)
+        >>> mixture, objective = next(steps)
         >>> mixture.n_components
         1
         """
+        if self.on_degenerate == "drop":
+            raise ValueError(
+                'fit_iter follows one run, got on_degenerate="drop", which may make several: use fit, or "rescue"'
+            )
         outcomes: dict[int, Outcome] = {}
         with one_blas_thread():
             task = self._task(X, sample_weight)
@@ -324,6 +335,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
                     self._keep(task, Run(latest, history), outcomes)
             yield latest.model.components, latest.objective * task.scale
             if latest.reason is not None:
+                self._say_remarks(stacklevel=3)
                 return
 
     def fit_predict(
@@ -408,8 +420,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return x
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
-        """Publish a finished run."""
+        """Publish a finished run, unless it is one to refuse."""
         model = run.last.model
+        evaluated = model.observation, task.x, task.problem.engine
+        labels = evaluate.labels(*evaluated)
+        found = runs.diagnosis(task, model, labels[task.present])
+        remarks = runs.remarks(task, run, found, self._n_parameters(model))
+        if self.on_degenerate == "raise" and "degenerate" in remarks:
+            raise ValueError(remarks["degenerate"])
         self._publish(model.components, model.background, task.entropy, answer_dtype(task.x))
         self.history_ = run.history
         self.log_likelihood_history_ = [one["loglik"] for one in run.history]
@@ -423,19 +441,26 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             asdict(one) | {"objective": one.objective * task.scale} for _, one in sorted(outcomes.items())
         ]
         self._n_rows, self._total_weight = len(task.x), task.total_weight
-        evaluated = self._model.observation, task.x, task.problem.engine
-        self.labels_ = evaluate.labels(*evaluated)
-        found = runs.diagnosis(task, self._model, self.labels_[task.present])
+        self.labels_ = labels
         self.diagnostics_ = [asdict(one) for one in found]
         self.dropped_ = [asdict(one) for one in run.dropped]
-        self._remarks = runs.remarks(task, run, found, self.df_)
-        if self.on_degenerate == "raise" and "degenerate" in self._remarks:
-            raise ValueError(self._remarks["degenerate"])
+        self.remarks_ = remarks
         if self.trace:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
+        elif hasattr(self, "responsibilities_"):
+            del self.responsibilities_  # of an earlier fit
 
-    def _remarks_category(self) -> type[Warning]:
-        return ConvergenceWarning if "convergence" in self._remarks else UserWarning
+    def _say_remarks(self, stacklevel: int) -> None:
+        if self.remarks_:
+            category = ConvergenceWarning if "convergence" in self.remarks_ else UserWarning
+            warnings.warn("; ".join(self.remarks_.values()), category, stacklevel=stacklevel)
+
+    def _n_parameters(self, model: Mixture) -> int:
+        """Free parameters of ``model``, background included, under the parameters of the estimator."""
+        own = validation.family(self.covariance_type).n_parameters(
+            model.n_components, model.n_features, equal_mixing=self.mixing == "equal"
+        )
+        return own if model.background is None else own + N_PARAMETERS
 
     def _publish(
         self, mixture: Mixture, background: Background | None, entropy: int | None, dtype: np.dtype[Any]
@@ -445,7 +470,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.mixture_, self.background_ = mixture, background
         self.noise_weight_ = 0.0 if background is None else background.weight
         self._model = mixture.beside(background)
-        self._fitted_type = self.covariance_type  # set_params may change the parameter, not what was fitted
+        # set_params may change the parameters, not what was fitted
+        self._fitted_type, self._fitted_mixing = self.covariance_type, self.mixing
         with one_blas_thread():
             factor = shape.precisions_cholesky(layout)
             parts = {
@@ -458,9 +484,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self._dtype = dtype if all(fits(part, dtype) for part in parts.values()) else np.dtype(np.float64)
         for name, part in parts.items():
             setattr(self, name, part.astype(self._dtype))
-        self.df_ = validation.family(self.covariance_type).n_parameters(
-            mixture.n_components, mixture.n_features, equal_mixing=self.mixing == "equal"
-        ) + (0 if background is None else N_PARAMETERS)
+        self.df_ = self._n_parameters(self._model)
         self._sampler = np.random.default_rng(entropy)
 
     # starting ------------------------------------------------------------------------------------------------
@@ -474,13 +498,16 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             start.make_start(self._init_rule(), task.problem.source, task.x, task.present),
         )
         warm = getattr(self, "mixture_", None) if self.warm_start else None
-        if warm is not None and warm.means.shape == (k, d) and self._fitted_type == self.covariance_type:
+        if warm is not None and warm.means.shape == (k, d) and self._fitted_as_now():
             update = task.problem.update
             begin = Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=update.family.diagonal))
             weight = USUAL if self.background_ is None else self.noise_weight_
             return iter([(0, begin.beside(None if update.box is None else Background(weight, update.box)))])
         n_init = None if self.n_init == "auto" else int(self.n_init)
         return start.starts(task.problem, k, own, make, n_init, task.entropy, outcomes)
+
+    def _fitted_as_now(self) -> bool:
+        return (self._fitted_type, self._fitted_mixing) == (self.covariance_type, self.mixing)
 
     def _init_rule(self) -> Any:
         """``init``, where it says how to make a start and is not one itself."""
@@ -604,7 +631,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             **self.mixture_.to_dict(),
             **({} if background is None else {"background": background.to_dict()}),
             "covariance_type": self._fitted_type,
-            "mixing": self.mixing,
+            "mixing": self._fitted_mixing,
             "feature_names": None if names is None else [str(name) for name in names],
             "fit": self.how_fitted(),
         }
@@ -704,6 +731,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if layout is not mixture.layout:
             mixture = Mixture.of(mixture.weights, mixture.means, layout)
         validation.of_family(layout, family, covariance_type)
+        if mixing == "equal" and not np.allclose(mixture.weights, 1 / mixture.n_components, rtol=1e-9, atol=0):
+            raise ValueError(
+                f"weights must be equal for mixing='equal', got {mixture.weights.round(4).tolist()}: use mixing='free'"
+            )
         estimator = cls(mixture.n_components, covariance_type=covariance_type, mixing=mixing)
         estimator.n_features_in_ = mixture.n_features
         estimator._publish(mixture, None, None, np.dtype(np.float64))

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
@@ -47,6 +48,12 @@ SMOOTHING = 0.1
 
 SAME = 1e-6
 """Difference of log-likelihood (nats per row) that tells no two runs apart."""
+
+COLLINEAR = 1e-12
+"""Spread, as a part of the widest, under which a direction of standardised features counts as having none."""
+
+TIED = 1e-9
+"""Difference of squares, as a part of their size, that may be rounding of none."""
 
 SHORT_RUNS = 8
 SIEVE = ((8, 3), (3, 10))
@@ -78,8 +85,26 @@ def draw(source: InMemory, n_components: int, frame: Frame, rng: np.random.Gener
 def seen_in(rows: Rows, frame: Frame) -> Sample:
     """The rows in ``frame``, ordered from the middle outwards."""
     z = coordinates(rows, frame)
-    outwards = np.argsort((z * z).sum(axis=1), kind="stable")
+    outwards = _outwards(z, rows.weight)
     return Sample(rows[outwards], z[outwards])
+
+
+def _outwards(z: Array, weight: Array | None) -> NDArray[np.intp]:
+    """An order of the rows z (n, q) that no rotation, unit or order of rows changes, as far as rounding can tell.
+
+    Rows of rounded numbers may be equally far from the middle.  Then the side on which they lie counts, seen from the
+    skewness E[|z|^2 z] of the data, and after that how far they lie in the kurtosis E[|z|^2 z z'] (Mardia 1970).
+    """
+    square = (z * z).sum(axis=1)
+    mass = square if weight is None else square * weight
+    length = np.sqrt(square)
+    skewness, kurtosis = mass @ z, (z * mass[:, None]).T @ z
+    size, strength = np.linalg.norm(skewness), mass @ length
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.round(np.log(square), 9)
+        side = np.round(z @ skewness / (length * size), 6) if size > TIED * strength else np.zeros(len(z))
+        reach = np.round(((z @ kurtosis) * z).sum(axis=1) / (square * np.trace(kurtosis)), 6)
+    return np.lexsort((np.nan_to_num(reach), np.nan_to_num(side), distance))
 
 
 def without_clutter(sample: Sample, k: int, update: MStep) -> list[tuple[Sample, Background | None]]:
@@ -108,11 +133,15 @@ def coordinates(rows: Rows, frame: Frame) -> Array:
     y = y[:, variance > 0] / np.sqrt(variance[variance > 0])
     if frame == "scaling" or y.shape[1] == 0:
         return np.asarray(y)
-    for _ in range(2):  # once more, because squares know small eigenvalues to half of the digits only
-        weighted = y if rows.weight is None else y * rows.weight[:, None]
-        values, vectors = np.linalg.eigh(weighted.T @ y / rows.total)
-        kept = values > 1e-13 * values[-1]
-        y = y @ (vectors[:, kept] / np.sqrt(values[kept]))
+    # Of the rows themselves, not of their squares, which know small ones to half of the digits only: a row astray does
+    # not hide the clusters.  Columns that determine each other are known to be such as far as rounding lets them.
+    spread = variance > 0
+    rounding = np.finfo(np.float64).eps * (np.abs(mean[spread]) / np.sqrt(variance[spread])).max()
+    for _ in range(2):
+        weighted = y if rows.weight is None else y * np.sqrt(rows.weight)[:, None]
+        _, singular, axes = np.linalg.svd(weighted, full_matrices=False)
+        kept = singular > max(COLLINEAR, 4 * rounding) * singular[0]
+        y = y @ (axes[kept].T / singular[kept]) * np.sqrt(rows.total)
     return np.asarray(y)
 
 
@@ -161,7 +190,10 @@ def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Gene
     if len(sample.z) < k or sample.z.shape[1] == 0:  # fewer rows than seeds: let chance share them out
         return random(sample, k, update, rng)
     seeds, _ = kmeans_plusplus(sample.z, k, sample_weight=weight, random_state=_seed(rng))
-    nearest = (sample.z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)).argmax(axis=1)
+    nearness = sample.z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)
+    # Equally near ones are told apart by the order of the seeds, not by rounding.
+    size = np.abs(nearness).max(axis=1, keepdims=True)
+    nearest = (nearness >= nearness.max(axis=1, keepdims=True) - TIED * size).argmax(axis=1)
     return _from_labels(sample, nearest, k, update)
 
 

@@ -19,6 +19,7 @@ class Printer:
 
     def start(self, mixture: Mixture, n_rows: int) -> None:
         """Where a run begins."""
+        self.due = 0
         if not self.every:
             return
         print(
@@ -33,7 +34,7 @@ class Printer:
         """A pass on the way."""
         if self.every and latest.index >= self.due:  # a try that was not accepted has a number, but is no pass to print
             how = ", accelerated" if latest.accelerated else ""
-            total = f"log-likelihood {latest.objective * self.scale:.4f}"
+            total = f"log-likelihood {latest.loglik * self.scale:.4f}"
             print(f"pass {latest.index:4d}: {total}, {latest.seconds:.2f} s{how}")
             self.due = self.every * (latest.index // self.every + 1)
 
@@ -50,7 +51,7 @@ class Printer:
             f"still gaining {last.gain * self.scale:.2g} nats per pass",
             None: "",
         }[last.reason]
-        print(f"{why}: log-likelihood {last.objective * self.scale:.4f}, {last.seconds:.2f} s")
+        print(f"{why}: log-likelihood {last.loglik * self.scale:.4f}, {last.seconds:.2f} s")
 
 
 def counted(number: int, one: str, many: str) -> str:
