@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -72,10 +73,17 @@ def started(parameters, **settings):
 
 def unfinished(estimator, X, **arguments):
     """``estimator.fit`` of a run that is meant to stop at max_iter or to end degenerate, without the warning of it."""
+    with unwarned():
+        return estimator.fit(X, **arguments)
+
+
+@contextmanager
+def unwarned():
+    """A context without the warnings of a run that stops at max_iter or ends degenerate."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", ".*see diagnostics_", UserWarning)
-        return estimator.fit(X, **arguments)
+        yield
 
 
 def parameters(estimator):

@@ -634,8 +634,12 @@ def test_unfitted_sample_and_save(tmp_path):
 
 
 def test_fit_iter_says_what_fit_says():
-    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
-        list(GaussianMixture(3, max_iter=2, random_state=0).fit_iter(X))
+    copies = np.concatenate([X, np.tile([[30.0, 30.0]], (9, 1))])
+    with pytest.warns(UserWarning, match="tied"):
+        list(GaussianMixture(4, random_state=0).fit_iter(copies))
+    gm = GaussianMixture(3, max_iter=2, random_state=0)
+    list(gm.fit_iter(X))
+    assert "raise max_iter" in gm.remarks_["convergence"]
     with pytest.raises(ValueError, match="follows one run"):
         GaussianMixture(3, on_degenerate="drop").fit_iter(X)
 

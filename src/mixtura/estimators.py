@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -262,7 +262,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """
         with one_blas_thread():
             self._fit(self._task(X, sample_weight))
-        self._say_remarks(stacklevel=3)
+        self._say(self.remarks_, stacklevel=3)
         return self
 
     def _fit(self, task: Task) -> None:
@@ -287,7 +287,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         the components, and the log-likelihood includes the background.
         It is the run that :meth:`fit` would keep, unless a degenerate end made ``fit`` try other starts: with
         n_init="auto" that from the best of the short runs, with an integer the best of so many, found beforehand.  The
-        estimator is fitted when the iterator is exhausted.  Parameters and errors are those of ``fit``.
+        estimator is fitted when the iterator is exhausted, and warns as ``fit`` does, except of a stop by max_iter.
+        Parameters and errors are those of ``fit``.
 
         Returns
         -------
@@ -335,7 +336,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
                     self._keep(task, Run(latest, history), outcomes)
             yield latest.model.components, latest.objective * task.scale
             if latest.reason is not None:
-                self._say_remarks(stacklevel=3)
+                # How far it came, the caller has seen pass by pass.
+                said = {subject: one for subject, one in self.remarks_.items() if subject != "convergence"}
+                self._say(said, stacklevel=3)
                 return
 
     def fit_predict(
@@ -450,10 +453,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         elif hasattr(self, "responsibilities_"):
             del self.responsibilities_  # of an earlier fit
 
-    def _say_remarks(self, stacklevel: int) -> None:
-        if self.remarks_:
-            category = ConvergenceWarning if "convergence" in self.remarks_ else UserWarning
-            warnings.warn("; ".join(self.remarks_.values()), category, stacklevel=stacklevel)
+    def _say(self, remarks: Mapping[str, str], stacklevel: int) -> None:
+        if remarks:
+            category = ConvergenceWarning if "convergence" in remarks else UserWarning
+            warnings.warn("; ".join(remarks.values()), category, stacklevel=stacklevel)
 
     def _n_parameters(self, model: Mixture) -> int:
         """Free parameters of ``model``, background included, under the parameters of the estimator."""
