@@ -145,7 +145,7 @@ def diagnose(
         done = DONE[state]
         # Where volumes are shared, copies of few rows do not reach the floor: their shape, or axes, is any at all.
         alone = own.sum() > 0.5 * model.weights[k] * total
-        if state == "ok" and shares and alone and distinct < update.family.least_rows(model.n_features):
+        if state == "ok" and shares and alone and distinct < update.family.least_distinct(model.n_features):
             state, done = "tied", DONE["starved"]
         scaled = direction[k] * np.sqrt(np.diagonal(update.overall.layout.dense[0]))
         scaled = scaled / np.abs(scaled).max()

@@ -84,6 +84,12 @@ class Family:
         """Rows without which a component has no covariance of its own: one more than it has axes to find, or two."""
         return n_features + 1 if self.code[2] == "V" else 2
 
+    def least_distinct(self, n_features: int) -> int:
+        """Different rows without which a component has no shape, or no axes, of its own: common axes can be turned
+        to few rows of one component."""
+        own = "V" in self.code[1:] and not self.diagonal
+        return n_features + 1 if own else 2
+
     @property
     def frame(self) -> Frame:
         """The changes of coordinates that map the family onto itself.
