@@ -425,6 +425,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""
         model = run.last.model
+        model = model.components.beside(model.background)  # as it is kept, to the last bit
         evaluated = model.observation, task.x, task.problem.engine
         labels = evaluate.labels(*evaluated)
         found = runs.diagnosis(task, model, labels[task.present])
