@@ -424,15 +424,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""
-        model = run.last.model
-        model = model.components.beside(model.background)  # as it is kept, to the last bit
+        components, background = run.last.model.components, run.last.model.background
+        model = components.beside(background)  # as it is kept, to the last bit
         evaluated = model.observation, task.x, task.problem.engine
         labels = evaluate.labels(*evaluated)
         found = runs.diagnosis(task, model, labels[task.present])
         remarks = runs.remarks(task, run, found, self._n_parameters(model))
         if self.on_degenerate == "raise" and "degenerate" in remarks:
             raise ValueError(remarks["degenerate"])
-        self._publish(model.components, model.background, task.entropy, answer_dtype(task.x))
+        self._publish(components, background, task.entropy, answer_dtype(task.x))
         self.history_ = run.history
         self.log_likelihood_history_ = [one["loglik"] for one in run.history]
         self.lower_bounds_ = [one["objective"] / task.total_weight for one in run.history]
