@@ -1,0 +1,630 @@
+"""EM for many small mixtures of the same rows at once, of any family and any number of components.
+
+Where rows are few, a pass of EM costs less than the calls it is made of.  Here the components of all mixtures stand
+below each other, C in all, and one call serves them all.  With T(y) = (1, y, {y_i y_j}, i <= j), a mixture is known
+by the sums that its M-step needs, the rows (K, q) of a table:
+
+    M:  table (C, q) -> theta (C, q)          each family by itself, theta . T(y) = log w_k N(x | k)
+    E:  theta -> table, log-likelihoods       mixtures with as many components side by side
+
+So a start is a table, too: that of labels, of a neighbour with two of its rows added up, of the same components seen
+by another family.  Any sums with positive mass and positive definite scatter have an M-step inside the family: the
+steps of SQUAREM are taken in the table, three passes to a cycle,
+
+    S1 = EM(S0)   S2 = EM(S1)   r = S1 - S0   v = S2 - S1 - r   S' = S0 - 2 a r + a^2 v,  a = -|r| / |v|
+
+and S' is kept where its log-likelihood is not below that of S1's model.  M-steps without a closed form are a few steps
+from those of the pass before (generalised EM).
+
+y are the rows about their mean, each feature in its standard deviation.  Families that know rotations only are
+estimated in common units.  A mixture of which a component becomes so narrow, or lies so far out, that the expanded
+square loses its digits leaves: it goes on by ``em``, which has a floor and other kernels.
+
+References: R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the convergence of any
+EM algorithm", Scandinavian Journal of Statistics 35, 2008; G. Celeux and G. Govaert, "Gaussian parsimonious clustering
+models", Pattern Recognition 28, 1995; B. N. Flury and W. Gautschi, SIAM J. Sci. Stat. Comput. 7, 1986 (common axes).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, read_only
+from mixtura.families import FAMILIES
+from mixtura.mixture import Mixture
+from mixtura.rows import Array, Rows
+
+Index = NDArray[np.intp]
+
+ILL_PLACED = 1e8
+"""Squared distance from the origin, in a component's own units, beyond which too few digits are left."""
+
+RIDGE = 1e-15
+"""Part of its trace that is added to a scatter, so that it has an inverse; what needs it leaves."""
+
+LONGEST = 64.0
+"""Largest step of SQUAREM."""
+
+INNER = 3
+"""Turns between volumes and shape in a pass; they go on in the next."""
+
+TURNS, TRIES = 1, 4
+"""Steps of common axes in a pass, and how often one is made shorter."""
+
+SINGULAR = 1e-290
+"""Added to variances, so that no scatter is without an inverse; what needs it leaves."""
+
+BLOCK = 1 << 17
+"""Densities that are worked on at a time."""
+
+UNDERFLOW = 1e-280
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """Rows as all mixtures see them: ``features`` T(y) (q, n), ``weight`` (n,) or None, x = ``center`` + ``unit`` y."""
+
+    features: Array
+    weight: Array | None
+    center: Array
+    unit: Array
+
+    @property
+    def n_features(self) -> int:
+        return len(self.center)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.features.shape[1])
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(self.n_rows if self.weight is None else self.weight.sum())
+
+    @cached_property
+    def pairs(self) -> tuple[Index, Index, Array]:
+        """i <= j in the order of T(y), and what precisions are multiplied by there."""
+        i, j = np.triu_indices(self.n_features)
+        return i, j, np.where(i == j, 0.5, 1.0)
+
+    @cached_property
+    def alike(self) -> bool:
+        """Whether all features have one unit."""
+        return bool((self.unit == self.unit[0]).all())
+
+    @cached_property
+    def common(self) -> Array:
+        """Units of the features as parts of the largest, (d,)."""
+        return np.asarray(self.unit / self.unit.max())
+
+    @cached_property
+    def log_unit(self) -> float:
+        """What the coordinates add to a log-likelihood."""
+        return -self.total * float(np.log(self.unit).sum())
+
+    def table(self, resp: Array) -> Array:
+        """The table (K, q) of responsibilities (n, K)."""
+        share = resp.T if self.weight is None else resp.T * self.weight
+        return np.asarray(share @ self.features.T)
+
+
+def board(rows: Rows) -> Board:
+    """The rows seen about their mean, each feature in its standard deviation; ValueError if one is constant."""
+    center = np.average(rows.x, axis=0, weights=rows.weight)
+    y = np.subtract(rows.x, center, dtype=np.float64)
+    unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
+    y = (y / unit).T
+    i, j = np.triu_indices(len(y))
+    features = np.concatenate([np.ones((1, y.shape[1])), y, y[i] * y[j]])
+    return Board(features, rows.weight, center, unit)
+
+
+def suits(rows: Rows) -> bool:
+    """Whether the rows can be seen by a board: no column is constant, and none follows from the others."""
+    if len(rows) < 2:
+        return False
+    y = np.subtract(rows.x, np.average(rows.x, axis=0, weights=rows.weight), dtype=np.float64)
+    unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
+    if not (unit > 0).all():
+        return False
+    y /= unit
+    correlation = (y if rows.weight is None else y * rows.weight[:, None]).T @ y / rows.total
+    return bool(np.linalg.eigvalsh(correlation)[0] * ILL_PLACED > 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """Where a mixture has come to: ``theta`` (K, q) with its log-likelihood (in units of the board), and the table of
+    its E-step.  ``left``: it was ill-placed, and this is where it was before.  ``settled``: ``tol`` was reached."""
+
+    theta: Array
+    table: Array
+    loglik: float
+    passes: int
+    left: bool
+    settled: bool
+
+
+def model_of(board: Board, code: str, theta: Array) -> Mixture:
+    """The mixture, in the units of the rows."""
+    d = board.n_features
+    i, j = np.triu_indices(d)
+    precision = np.empty((len(theta), d, d))
+    precision[:, i, j] = precision[:, j, i] = -theta[:, 1 + d :] * np.where(i == j, 2.0, 1.0)
+    family = FAMILIES[code]
+    shared = family.pooled
+    layout: Covariances
+    if family.diagonal:
+        variances = board.unit**2 / np.diagonal(precision, axis1=1, axis2=2)
+        if family.spherical:
+            variances = np.repeat(variances[:, :1], d, axis=1)
+        layout = Diagonal(broadcast(variances[:1] if shared else variances, len(theta)))
+        means = theta[:, 1 : 1 + d] / np.diagonal(precision, axis1=1, axis2=2)
+    else:
+        covariance = np.linalg.inv(precision[:1] if shared else precision)
+        covariance = 0.5 * (covariance + covariance.transpose(0, 2, 1))
+        means = (covariance @ theta[:, 1 : 1 + d, None])[:, :, 0]
+        layout = Dense(broadcast(covariance * np.outer(board.unit, board.unit), len(theta)))
+    white = np.einsum("ki,ki->k", means, theta[:, 1 : 1 + d])
+    log_det = np.linalg.slogdet(precision)[1]
+    weights = np.exp(theta[:, 0] + 0.5 * (white - log_det) + 0.5 * d * np.log(2 * np.pi))
+    return Mixture.of(weights / weights.sum(), board.center + board.unit * means, layout)
+
+
+# the plan: who stands where --------------------------------------------------------------------------------------------
+
+
+ORDER = ("EII", "VII", "EEI", "VVI", "EVI", "VEI", "VEV", "EEV", "EVE", "VVE", "EEE", "VEE", "EVV", "VVV")
+"""Families that take the same step stand side by side: its call serves them together."""
+
+TOGETHER: dict[str, tuple[str, ...]] = {code: (code,) for code in ORDER} | {
+    "along features": ("EII", "VII", "EEI", "VVI", "EVI", "VEI"),
+    "along axes": ("VEV", "EEV", "EVE", "VVE"),
+    "free": ("EEE", "VEE", "EVV", "VVV"),
+    "rotated": ("EII", "VII"),
+    "own axes": ("VEV", "EEV"),
+    "common axes": ("EVE", "VVE"),
+    "one shape": ("VEI", "VEV"),
+    "own matrices": ("EVV", "VVV"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The components of some families that stand side by side: their ``place`` in the table and that of their
+    ``mixtures``, the first of each mixture among them, and the mixture among these that each belongs to."""
+
+    place: slice
+    mixtures: slice
+    first: Index
+    owner: Index
+
+    def sums(self, values: Array) -> Array:
+        """Sums over the components of each mixture."""
+        return np.asarray(np.add.reduceat(values, self.first, axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Where the components of mixtures stand, mixtures being in the ORDER of their families.
+
+    ``size`` (m,) components each, the first at ``first`` (m,), ``owner`` (C,) the mixture of each component; ``groups``
+    by the names of TOGETHER, as far as there are any; ``alike`` the mixtures with the same number of components and
+    their places (m', K).
+    """
+
+    size: Index
+    first: Index
+    owner: Index
+    groups: dict[str, Group]
+    alike: list[tuple[Index, Index]]
+
+
+def planned(codes: Sequence[str], size: Index) -> Plan:
+    """The plan of mixtures that are ordered by their codes."""
+    first = np.concatenate([[0], np.cumsum(size)])
+    owner = np.repeat(np.arange(len(size)), size)
+    groups = {}
+    for name, members in TOGETHER.items():
+        which = [m for m, code in enumerate(codes) if code in members]
+        if which:
+            begin, end = which[0], which[-1] + 1
+            start, stop = int(first[begin]), int(first[end])
+            groups[name] = Group(
+                slice(start, stop), slice(begin, end), first[begin:end] - start, owner[start:stop] - begin
+            )
+    alike = []
+    for k in np.unique(size):
+        same = np.flatnonzero(size == k)
+        alike.append((same, first[same][:, None] + np.arange(k)))
+    return Plan(size, first[:-1], owner, groups, alike)
+
+
+# E-step ---------------------------------------------------------------------------------------------------------------
+
+
+def e_step(board: Board, plan: Plan, theta: Array) -> tuple[Array, Array]:
+    """Tables (C, q) and log-likelihoods (m,) of the models ``theta``."""
+    table, loglik = np.empty_like(theta), np.zeros(len(plan.size))
+    with np.errstate(all="ignore"):
+        for which, place in plan.alike:
+            m, k = place.shape
+            own = theta[place.ravel()]
+            step = max(BLOCK // (m * k), 64)
+            for begin in range(0, board.n_rows, step):
+                features = board.features[:, begin : begin + step]
+                weight = None if board.weight is None else board.weight[begin : begin + step]
+                part, log_density = _shares(own, features, k)
+                loglik[which] += log_density.sum(axis=1) if weight is None else log_density @ weight
+                if weight is not None:
+                    part *= weight
+                sums = part.reshape(m * k, -1) @ features.T
+                if begin == 0:
+                    table[place.ravel()] = sums
+                else:
+                    table[place.ravel()] += sums
+    return table, loglik
+
+
+def _shares(theta: Array, features: Array, k: int) -> tuple[Array, Array]:
+    """Responsibilities (m, K, b) and log densities (m, b)."""
+    log_joint = (theta @ features).reshape(-1, k, features.shape[1])
+    top = log_joint.max(axis=1)
+    log_joint -= top[:, None, :]
+    np.exp(log_joint, out=log_joint)
+    total = log_joint.sum(axis=1)
+    log_joint /= total[:, None, :]
+    return log_joint, np.log(total) + top
+
+
+# M-steps --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Memory:
+    """What M-steps without a closed form go on from: ``volume`` (C,), and ``axes`` (m, d, d) of mixtures."""
+
+    volume: Array
+    axes: Array
+
+    def copy(self) -> Memory:
+        return Memory(self.volume.copy(), self.axes.copy())
+
+
+def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> tuple[Array, NDArray[np.bool_]]:
+    """theta (C, q) of each mixture's sums, and which mixtures (m,) are ill-placed."""
+    d = board.n_features
+    i, j, half = board.pairs
+    mass = table[:, 0]
+    with np.errstate(all="ignore"):
+        mean = table[:, 1 : 1 + d] / mass[:, None]
+        scatter = np.empty((len(table), d, d))
+        scatter[:, i, j] = scatter[:, j, i] = table[:, 1 + d :] - table[:, 1 : 1 + d][:, i] * mean[:, j]
+        good = (mass > 0) & np.isfinite(scatter.sum(axis=(1, 2)))
+        if not good.all():
+            scatter[~good], mass = np.eye(d), np.where(good, mass, 1.0)
+        precision = _precisions(board, plan, scatter, mass, memory)
+        log_det = precision[1]
+        precision = precision[0]
+        linear = (precision @ mean[:, :, None])[:, :, 0]
+        theta = np.empty_like(table)
+        theta[:, 0] = np.log(mass / board.total) + 0.5 * (
+            log_det - (linear * mean).sum(axis=1) - d * np.log(2 * np.pi)
+        )
+        theta[:, 1 : 1 + d] = linear
+        theta[:, 1 + d :] = -precision[:, i, j] * half
+        reach = np.trace(precision, axis1=1, axis2=2) * (1 + (mean * mean).sum(axis=1))
+        good &= (reach < ILL_PLACED) & (reach > 0) & np.isfinite(theta.sum(axis=1))
+    return theta, ~np.logical_and.reduceat(good, plan.first)
+
+
+def _precisions(
+    board: Board, plan: Plan, scatter: Array, mass: Array, memory: Memory
+) -> tuple[Array, Array]:
+    """Precisions (C, d, d) and their log determinants (C,), of scatter (C, d, d)."""
+    d, groups = board.n_features, plan.groups
+    log_det = np.empty(len(mass))
+    inverse, axes = np.empty((len(mass), d)), np.empty_like(scatter)  # reciprocal variances along axes
+    precision = np.zeros_like(scatter)
+    total = np.add.reduceat(mass, plan.first)
+    rotation = not board.alike
+    unit = board.common
+    for name in ("rotated", "along axes"):
+        if name in groups and rotation:
+            scatter[groups[name].place] *= np.outer(unit, unit)
+    along = groups.get("along features")
+    spread = np.empty_like(inverse)
+    if along is not None:
+        spread[along.place] = _diagonal(scatter[along.place])
+    own = groups.get("own axes")
+    if own is not None:
+        values, axes[own.place] = np.linalg.eigh(scatter[own.place])
+        spread[own.place] = np.maximum(values, 0.0)
+    common = groups.get("common axes")
+    if common is not None:
+        eve = groups["EVE"].mixtures.stop - common.mixtures.start if "EVE" in groups else 0
+        found, spread[common.place] = _turned(common, scatter[common.place], mass[common.place], memory, eve)
+        axes[common.place] = found[common.owner]
+    for name, step in ALONG.items():
+        if name in groups:
+            group = groups[name]
+            inverse[group.place] = step(group, spread[group.place], mass[group.place], total[group.mixtures], memory)
+    if along is not None:
+        at = np.arange(d)
+        precision[along.place][:, at, at] = inverse[along.place]
+        log_det[along.place] = np.log(inverse[along.place]).sum(axis=1)
+    if "along axes" in groups:
+        place = groups["along axes"].place
+        precision[place] = (axes[place] * inverse[place][:, None, :]) @ axes[place].transpose(0, 2, 1)
+        log_det[place] = np.log(inverse[place]).sum(axis=1)
+    for name in ("rotated", "along axes"):
+        if name in groups and rotation:
+            precision[groups[name].place] *= np.outer(unit, unit)
+            log_det[groups[name].place] += 2 * np.log(unit).sum()
+    if "EEE" in groups:
+        group = groups["EEE"]
+        one, log = _inverse(group.sums(scatter[group.place]) / total[group.mixtures][:, None, None])
+        precision[group.place], log_det[group.place] = one[group.owner], -log[group.owner]
+    if "VEE" in groups:
+        group = groups["VEE"]
+        precision[group.place], log_det[group.place] = _vee(
+            group, scatter[group.place], mass[group.place], total[group.mixtures], memory
+        )
+    if "own matrices" in groups:
+        group = groups["own matrices"]
+        precision[group.place], log = _inverse(scatter[group.place])
+        volume = mass[group.place].copy()  # S_k = W_k / volume_k
+        if "EVV" in groups:
+            equal = groups["EVV"]
+            mean = np.exp(log[: len(equal.owner)] / d)
+            volume[: len(equal.owner)] = mean * (total[equal.mixtures] / equal.sums(mean))[equal.owner]
+        precision[group.place] *= volume[:, None, None]
+        log_det[group.place] = d * np.log(volume) - log
+    return precision, log_det
+
+
+def _diagonal(scatter: Array) -> Array:
+    return np.maximum(np.diagonal(scatter, axis1=1, axis2=2), 0.0)
+
+
+def _inverse(matrices: Array) -> tuple[Array, Array]:
+    """Inverses and log determinants of matrices (C, d, d)."""
+    d = matrices.shape[1]
+    matrices = matrices.copy()
+    matrices[:, np.arange(d), np.arange(d)] *= 1 + RIDGE
+    matrices[:, np.arange(d), np.arange(d)] += SINGULAR
+    sign, log_det = np.linalg.slogdet(matrices)
+    return np.linalg.inv(matrices), np.where(sign > 0, log_det, np.nan)
+
+
+# along axes: reciprocal variances (C, d) of the spread (C, d), the mass (C,) and that of each mixture (m,)
+
+
+def _eii(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
+    return (total * spread.shape[1] / group.sums(spread.sum(axis=1)))[group.owner, None]
+
+
+def _vii(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
+    return (mass / spread.mean(axis=1))[:, None]
+
+
+def _one_for_all(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
+    return np.asarray((total[:, None] / group.sums(spread))[group.owner])
+
+
+def _each(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
+    return mass[:, None] / spread
+
+
+def _one_volume(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
+    mean = np.exp(np.log(spread).mean(axis=1))
+    return np.asarray((mean * (total / group.sums(mean))[group.owner])[:, None] / spread)
+
+
+def _one_shape(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
+    d = spread.shape[1]
+    volume = memory.volume[group.place]
+    volume = np.where(np.isnan(volume), spread.mean(axis=1) / mass, volume)
+    for _ in range(INNER):
+        shape = (group.sums(spread / volume[:, None]) / total[:, None])[group.owner]
+        volume = (spread / shape).sum(axis=1) / (mass * d)
+    memory.volume[group.place] = volume
+    return np.asarray(1 / (volume[:, None] * shape))
+
+
+ALONG: dict[str, Callable[[Group, Array, Array, Array, Memory], Array]] = {
+    "EII": _eii,
+    "VII": _vii,
+    "EEI": _one_for_all,
+    "VVI": _each,
+    "EVI": _one_volume,
+    "one shape": _one_shape,
+    "EEV": _one_for_all,
+    "EVE": _one_volume,
+    "VVE": _each,
+}
+
+
+def _vee(group: Group, scatter: Array, mass: Array, total: Array, memory: Memory) -> tuple[Array, Array]:
+    d = scatter.shape[1]
+    volume = memory.volume[group.place]
+    volume = np.where(np.isnan(volume), np.trace(scatter, axis1=1, axis2=2) / (mass * d), volume)
+    for _ in range(INNER):
+        inverse, log_det = _inverse(group.sums(scatter / volume[:, None, None]) / total[:, None, None])
+        volume = np.einsum("kij,kij->k", scatter, inverse[group.owner]) / (mass * d)
+    memory.volume[group.place] = volume
+    return inverse[group.owner] / volume[:, None, None], -log_det[group.owner] - d * np.log(volume)
+
+
+def _turned(group: Group, scatter: Array, mass: Array, memory: Memory, n_equal: int) -> tuple[Array, Array]:
+    """Common axes (m, d, d), and the scatter along them (C, d); the first ``n_equal`` mixtures have one volume.
+
+    All pairs of axes turn at once, by Newton's step in each with the variances held; no turn makes it worse.
+    """
+    d = scatter.shape[1]
+    axes = memory.axes[group.mixtures]
+    new = np.isnan(axes[:, 0, 0])
+    if new.any():
+        axes[new] = np.linalg.eigh(group.sums(scatter)[new])[1]
+    i, j = np.triu_indices(d, 1)
+    identity = np.eye(d)
+    c = int(group.first[n_equal]) if n_equal < len(group.first) else len(mass)
+    firsts = group.first[:n_equal]
+
+    def seen(axes: Array) -> tuple[Array, Array, Array]:
+        own = axes[group.owner]
+        turned = own.transpose(0, 2, 1) @ scatter @ own
+        spread = _diagonal(turned)
+        log = np.log(spread).sum(axis=1)
+        objective = np.empty(len(axes))
+        if n_equal:
+            objective[:n_equal] = d * np.log(np.add.reduceat(np.exp(log[:c] / d), firsts))
+            objective[:n_equal] *= np.add.reduceat(mass[:c], firsts)
+        if n_equal < len(axes):
+            objective[n_equal:] = np.add.reduceat(mass[c:] * log[c:], group.first[n_equal:] - c)
+        return turned, spread, objective
+
+    turned, spread, objective = seen(axes)
+    slack = 1e-12 * group.sums(mass)
+    for _ in range(TURNS if d > 1 else 0):
+        # With one volume 1 / e_kj is w_kj^-1 times a factor of the component, the mean of w_k: as good as its mass.
+        factor = mass.copy()
+        if n_equal:
+            factor[:c] = np.exp(np.log(spread[:c]).mean(axis=1))
+            factor[:c] *= (group.sums(mass)[:n_equal] / np.add.reduceat(factor[:c], firsts))[group.owner[:c]]
+        inverse = factor[:, None] / spread
+        gap = inverse[:, i] - inverse[:, j]
+        slope = group.sums(turned[:, i, j] * gap)
+        bend = np.abs(group.sums(gap * (spread[:, j] - spread[:, i])))
+        angle = np.nan_to_num(np.clip(-slope / np.maximum(bend, 1e-300), -0.5, 0.5))
+        for _ in range(TRIES):
+            half = np.zeros_like(axes)
+            half[:, i, j], half[:, j, i] = -0.5 * angle, 0.5 * angle
+            tried = axes @ np.linalg.solve(identity - half, identity + half)
+            found = seen(tried)
+            worse = ~(found[2] <= objective + slack)
+            if not worse.any():
+                break
+            angle = np.where(worse[:, None], 0.2 * angle, angle)
+        else:
+            tried = np.where(worse[:, None, None], axes, tried)
+            found = seen(tried)
+        axes = tried
+        turned, spread, objective = found
+    memory.axes[group.mixtures] = axes
+    return axes, spread
+
+
+# climbing -------------------------------------------------------------------------------------------------------------
+
+
+def climb(
+    board: Board,
+    codes: Sequence[str],
+    tables: Sequence[Array],
+    *,
+    tol: float,
+    cycles: int,
+    until: float | None = None,
+) -> list[Reached]:
+    """Each mixture, of family ``codes`` and with a first table (K, q), carried until less than ``tol`` nats are left to
+    gain, as far as the gains of EM tell, or for so many cycles of three passes.  They are worked on together, in any
+    order."""
+    order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
+    reached: dict[int, Reached] = {}
+    d = board.n_features
+    active = np.array(order, dtype=np.intp)
+    size = np.array([len(tables[i]) for i in order], dtype=np.intp)
+    plan = planned([codes[i] for i in order], size)
+    table = np.concatenate([tables[i] for i in order])
+    memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
+    known: tuple[Array, Array, Array] | None = None  # theta, table of its E-step, loglik: the last that was not ill-placed
+    passes = 0
+    for cycle in range(cycles):
+        theta0, ill = m_step(board, plan, table, memory)
+        first, loglik0 = e_step(board, plan, theta0)
+        theta1, ill1 = m_step(board, plan, first, memory)
+        second, loglik1 = e_step(board, plan, theta1)
+        ill |= ill1 | ~np.isfinite(loglik1)
+        tried, part = _leap(plan, table, first, second)
+        behind = memory.copy()
+        theta2, ill2 = m_step(board, plan, tried, memory)
+        ill2 |= ~_definite(board, plan, tried)
+        third, loglik2 = e_step(board, plan, theta2)
+        with np.errstate(invalid="ignore"):
+            back = ill2 | ~(loglik2 >= loglik1)
+        each = back[plan.owner]
+        if back.any():
+            memory.volume = np.where(each, behind.volume, memory.volume)
+            memory.axes = np.where(back[:, None, None], behind.axes, memory.axes)
+        passes += 3
+        model = np.where(each[:, None], theta1, theta2)
+        seen = np.where(each[:, None], second, third)
+        loglik = np.where(back, loglik1, loglik2)
+        gain = loglik1 - loglik0
+        with np.errstate(all="ignore"):
+            still = np.where(part < 1, gain * np.maximum(part**2 / (1 - part**2), 1.0), np.inf)
+        settled = (still < tol) & (loglik - loglik1 < tol)
+        over = until is not None and time.monotonic() > until
+        done = settled | ill | (cycle == cycles - 1) | over
+        for m in np.flatnonzero(done):
+            own = slice(int(plan.first[m]), int(plan.first[m] + plan.size[m]))
+            if ill[m]:
+                if known is None:
+                    reached[int(active[m])] = Reached(theta0[own], table[own], -np.inf, passes, True, False)
+                else:
+                    reached[int(active[m])] = Reached(known[0][own], known[1][own], float(known[2][m]), passes, True, False)
+            else:
+                reached[int(active[m])] = Reached(
+                    model[own], seen[own], float(loglik[m]) + board.log_unit, passes, False, bool(settled[m])
+                )
+        if done.all():
+            break
+        table = seen
+        known = (model, seen, loglik + board.log_unit)
+        if done.any():
+            keep = ~done
+            of = keep[plan.owner]
+            active, size, table = active[keep], plan.size[keep], table[of]
+            known = (model[of], seen[of], known[2][keep])
+            memory = Memory(memory.volume[of], memory.axes[keep])
+            plan = planned([codes[i] for i in active], size)
+    return [reached[i] for i in range(len(codes))]
+
+
+def _leap(plan: Plan, table: Array, first: Array, second: Array) -> tuple[Array, Array]:
+    """The table that SQUAREM tries after three, and the part of a step (m,) that the next one of EM is long."""
+    r = first - table
+    v = (second - first) - r
+    length, bend = np.sqrt(np.add.reduceat(np.stack([(r * r).sum(axis=1), (v * v).sum(axis=1)], axis=1), plan.first)).T
+    after = np.sqrt(np.add.reduceat(((second - first) ** 2).sum(axis=1), plan.first))
+    with np.errstate(all="ignore"):
+        step = np.nan_to_num(np.clip(length / bend, 1.0, LONGEST), nan=1.0)
+        part = np.nan_to_num(after / length)
+    each = step[plan.owner][:, None]
+    return table + 2 * each * r + each**2 * v, part
+
+
+def _definite(board: Board, plan: Plan, table: Array) -> NDArray[np.bool_]:
+    """Which mixtures (m,) have sums with positive mass and positive definite scatter."""
+    d = board.n_features
+    i, j = np.triu_indices(d)
+    good = table[:, 0] > 0
+    with np.errstate(all="ignore"):
+        scatter = np.empty((len(table), d, d))
+        scatter[:, i, j] = scatter[:, j, i] = (
+            table[:, 1 + d :] - table[:, 1 : 1 + d][:, i] * (table[:, 1 : 1 + d] / table[:, :1])[:, j]
+        )
+    scatter[~(good & np.isfinite(scatter).all(axis=(1, 2)))] = np.eye(d)
+    try:
+        np.linalg.cholesky(scatter)
+    except np.linalg.LinAlgError:
+        good &= np.linalg.eigvalsh(scatter)[:, 0] > 0
+    return np.minimum.reduceat(good, plan.first)
