@@ -28,7 +28,7 @@ models", Pattern Recognition 28, 1995; B. N. Flury and W. Gautschi, SIAM J. Sci.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,7 +45,7 @@ Index = NDArray[np.intp]
 ILL_PLACED = 1e8
 """Squared distance from the origin, in a component's own units, beyond which too few digits are left."""
 
-RIDGE = 1e-15
+RIDGE = 1e-13
 """Part of its trace that is added to a scatter, so that it has an inverse; what needs it leaves."""
 
 LONGEST = 64.0
@@ -251,26 +251,45 @@ def planned(codes: Sequence[str], size: Index) -> Plan:
 
 
 def e_step(board: Board, plan: Plan, theta: Array) -> tuple[Array, Array]:
-    """Tables (C, q) and log-likelihoods (m,) of the models ``theta``."""
-    table, loglik = np.empty_like(theta), np.zeros(len(plan.size))
+    """Tables (C, q) and log-likelihoods (m,), in units of the board, of the models ``theta``."""
+    table, loglik = np.zeros_like(theta), np.zeros(len(plan.size))
     with np.errstate(all="ignore"):
         for which, place in plan.alike:
             m, k = place.shape
-            own = theta[place.ravel()]
-            step = max(BLOCK // (m * k), 64)
-            for begin in range(0, board.n_rows, step):
-                features = board.features[:, begin : begin + step]
-                weight = None if board.weight is None else board.weight[begin : begin + step]
+            own, sums = theta[place.ravel()], 0.0
+            for features, weight in _blocks(board, m * k):
                 part, log_density = _shares(own, features, k)
                 loglik[which] += log_density.sum(axis=1) if weight is None else log_density @ weight
                 if weight is not None:
                     part *= weight
-                sums = part.reshape(m * k, -1) @ features.T
-                if begin == 0:
-                    table[place.ravel()] = sums
-                else:
-                    table[place.ravel()] += sums
-    return table, loglik
+                sums = sums + part.reshape(m * k, -1) @ features.T
+            table[place.ravel()] = sums
+    return table, loglik + board.log_unit
+
+
+def log_likelihood(board: Board, plan: Plan, theta: Array) -> Array:
+    """Log-likelihoods (m,), in units of the board, of the models ``theta``."""
+    loglik = np.zeros(len(plan.size))
+    with np.errstate(all="ignore"):
+        for which, place in plan.alike:
+            m, k = place.shape
+            own = theta[place.ravel()]
+            for features, weight in _blocks(board, m * k):
+                log_joint = (own @ features).reshape(m, k, -1)
+                top = log_joint.max(axis=1)
+                log_joint -= top[:, None, :]
+                np.exp(log_joint, out=log_joint)
+                log_density = np.log(log_joint.sum(axis=1)) + top
+                loglik[which] += log_density.sum(axis=1) if weight is None else log_density @ weight
+    return loglik + board.log_unit
+
+
+def _blocks(board: Board, n_components: int) -> Iterator[tuple[Array, Array | None]]:
+    """Features and weights of as many rows as so many components can be worked on for at a time."""
+    step = max(BLOCK // n_components, 64)
+    for begin in range(0, board.n_rows, step):
+        end = begin + step
+        yield board.features[:, begin:end], None if board.weight is None else board.weight[begin:end]
 
 
 def _shares(theta: Array, features: Array, k: int) -> tuple[Array, Array]:
@@ -397,9 +416,8 @@ def _diagonal(scatter: Array) -> Array:
 def _inverse(matrices: Array) -> tuple[Array, Array]:
     """Inverses and log determinants of matrices (C, d, d)."""
     d = matrices.shape[1]
-    matrices = matrices.copy()
-    matrices[:, np.arange(d), np.arange(d)] *= 1 + RIDGE
-    matrices[:, np.arange(d), np.arange(d)] += SINGULAR
+    ridge = RIDGE * np.trace(matrices, axis1=1, axis2=2) + SINGULAR
+    matrices = matrices + ridge[:, None, None] * np.eye(d)
     sign, log_det = np.linalg.slogdet(matrices)
     return np.linalg.inv(matrices), np.where(sign > 0, log_det, np.nan)
 
@@ -525,6 +543,19 @@ def _turned(group: Group, scatter: Array, mass: Array, memory: Memory, n_equal: 
 # climbing -------------------------------------------------------------------------------------------------------------
 
 
+def glance(board: Board, codes: Sequence[str], tables: Sequence[Array]) -> Array:
+    """The log-likelihoods (m,), in units of the board, of the M-steps of tables (K, q); -inf for what is ill-placed."""
+    order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
+    plan = planned([codes[i] for i in order], np.array([len(tables[i]) for i in order], dtype=np.intp))
+    d = board.n_features
+    table = np.concatenate([tables[i] for i in order])
+    memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
+    theta, ill = m_step(board, plan, table, memory)
+    found = np.empty(len(codes))
+    found[order] = np.where(ill, -np.inf, log_likelihood(board, plan, theta))
+    return found
+
+
 def climb(
     board: Board,
     codes: Sequence[str],
@@ -583,12 +614,12 @@ def climb(
                     reached[int(active[m])] = Reached(known[0][own], known[1][own], float(known[2][m]), passes, True, False)
             else:
                 reached[int(active[m])] = Reached(
-                    model[own], seen[own], float(loglik[m]) + board.log_unit, passes, False, bool(settled[m])
+                    model[own], seen[own], float(loglik[m]), passes, False, bool(settled[m])
                 )
         if done.all():
             break
         table = seen
-        known = (model, seen, loglik + board.log_unit)
+        known = (model, seen, loglik)
         if done.any():
             keep = ~done
             of = keep[plan.owner]
