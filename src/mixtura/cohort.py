@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -116,14 +116,22 @@ class Board:
 
 
 def board(rows: Rows) -> Board:
-    """The rows seen about their mean, each feature in its standard deviation; ValueError if one is constant."""
+    """The rows seen about their mean, each feature in its standard deviation."""
     center = np.average(rows.x, axis=0, weights=rows.weight)
     y = np.subtract(rows.x, center, dtype=np.float64)
     unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
-    y = (y / unit).T
+    return Board(_features(rows, center, unit), rows.weight, center, unit)
+
+
+def seen_from(board: Board, rows: Rows) -> Board:
+    """Other rows in the coordinates of a board."""
+    return replace(board, features=_features(rows, board.center, board.unit), weight=rows.weight)
+
+
+def _features(rows: Rows, center: Array, unit: Array) -> Array:
+    y = (np.subtract(rows.x, center, dtype=np.float64) / unit).T
     i, j = np.triu_indices(len(y))
-    features = np.concatenate([np.ones((1, y.shape[1])), y, y[i] * y[j]])
-    return Board(features, rows.weight, center, unit)
+    return np.concatenate([np.ones((1, y.shape[1])), y, y[i] * y[j]])
 
 
 def suits(rows: Rows) -> bool:
