@@ -51,6 +51,9 @@ RIDGE = 1e-13
 LONGEST = 64.0
 """Largest step of SQUAREM."""
 
+PATIENCE = 2.0
+"""Cycles' worth of gain that a mixture is given credit for."""
+
 INNER = 3
 """Turns between volumes and shape in a pass; they go on in the next."""
 
@@ -571,6 +574,7 @@ def climb(
     *,
     tol: float,
     cycles: int,
+    beat: Sequence[float] | None = None,
     until: float | None = None,
 ) -> list[Reached]:
     """Each mixture, of family ``codes`` and with a first table (K, q), carried until less than ``tol`` nats are left to
@@ -585,6 +589,7 @@ def climb(
     table = np.concatenate([tables[i] for i in order])
     memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
     known: tuple[Array, Array, Array] | None = None  # theta, table of its E-step, loglik: the last that was not ill-placed
+    rival = np.full(len(codes), -np.inf) if beat is None else np.array([beat[i] for i in order])
     passes = 0
     for cycle in range(cycles):
         theta0, ill = m_step(board, plan, table, memory)
@@ -612,7 +617,8 @@ def climb(
             still = np.where(part < 1, gain * np.maximum(part**2 / (1 - part**2), 1.0), np.inf)
         settled = (still < tol) & (loglik - loglik1 < tol)
         over = until is not None and time.monotonic() > until
-        done = settled | ill | (cycle == cycles - 1) | over
+        hopeless = loglik + PATIENCE * (loglik - loglik0) < rival
+        done = settled | ill | hopeless | (cycle == cycles - 1) | over
         for m in np.flatnonzero(done):
             own = slice(int(plan.first[m]), int(plan.first[m] + plan.size[m]))
             if ill[m]:
@@ -631,7 +637,7 @@ def climb(
         if done.any():
             keep = ~done
             of = keep[plan.owner]
-            active, size, table = active[keep], plan.size[keep], table[of]
+            active, size, table, rival = active[keep], plan.size[keep], table[of], rival[keep]
             known = (model[of], seen[of], known[2][keep])
             memory = Memory(memory.volume[of], memory.axes[keep])
             plan = planned([codes[i] for i in active], size)

@@ -55,11 +55,14 @@ ROUGH, FINE = 0.3, 0.01
 ROUGH_CYCLES, FINE_CYCLES = 5, 200
 """Cycles of three passes, at most."""
 
-ROUNDS = 2
+ROUNDS = 3
 """Looks at the neighbours."""
 
-MERGED, SPLIT, TRIED = 3, 3, 2
-"""Pairs that are merged and components that are split for a look, and how many of the looks are gone on from."""
+LOOKS, TRIED = 3, 2
+"""Pairs that are merged or components that are split for a look, and how many of the looks are gone on from."""
+
+RIDGE = 1e-6
+"""Variance, as a part of the data's, under which no union counts as narrower."""
 
 ALIKE = 1e-4
 """Difference of log-likelihood, per row, of looks that are taken for the same."""
@@ -170,6 +173,7 @@ def _tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | No
     found = cohort.climb(
         search.board, [cell[0] for cell, _ in jobs], [table for _, table in jobs],
         tol=ROUGH, cycles=ROUGH_CYCLES, until=until,
+        beat=[search.best[cell].loglik if cell in search.best else -np.inf for cell, _ in jobs],
     )
     return search.better(zip((cell for cell, _ in jobs), found, strict=True))
 
@@ -196,16 +200,16 @@ def neighbours(search: Search, changed: set[Cell]) -> list[tuple[Cell, Array]]:
     for code, k in search.cells:
         if k > 1:
             candidates += [((code, k), search.best[other, k].table) for other in kin(code) if (other, k) in changed]
-    for k in sorted({k for _, k in changed}):
-        sources = [cell for cell in search.cells if cell[1] == k and cell in changed]
-        for cells, tables in (
-            ([(code, k - 1) for code, _ in sources], merged),
-            ([(code, k + 1) for code, _ in sources], split),
-        ):
-            those = [i for i, cell in enumerate(cells) if cell in wanted and cell[1] > 1]
-            if those:
-                made = tables(np.stack([search.best[sources[i]].table for i in those]))
-                candidates += [(cells[i], one) for i, several in zip(those, made, strict=True) for one in several]
+    counts = sorted({k for _, k in search.cells})
+    for k, more in zip(counts, counts[1:], strict=False):
+        for near, far, tables in ((k, more, split), (more, k, merged)):
+            codes = [code for code, at in search.cells if at == near and (code, near) in changed and (code, far) in wanted]
+            if codes and far > 1:
+                made, most = np.stack([search.best[code, near].table for code in codes]), LOOKS
+                for _ in range(more - k):
+                    made, most = tables(made, most), 1
+                owner = np.repeat(codes, len(made) // len(codes))
+                candidates += [((str(code), far), one) for code, one in zip(owner, made, strict=True)]
     return candidates
 
 
@@ -230,9 +234,10 @@ def moments(tables: Array) -> tuple[Array, Array, Array]:
     return mass, mean, scatter
 
 
-def merged(tables: Array) -> list[list[Array]]:
-    """Of each of the tables (m, K, q) those with the two components merged that lose least by it."""
-    m, k, _ = tables.shape
+def merged(tables: Array, most: int) -> Array:
+    """Of each of the tables (m, K, q) at most so many (m most, K - 1, q) with two components merged: those that lose
+    least by it."""
+    m, k, q = tables.shape
     mass, mean, scatter = moments(tables)
     a, b = np.triu_indices(k, 1)
     both = mass[:, a] + mass[:, b]
@@ -240,45 +245,39 @@ def merged(tables: Array) -> list[list[Array]]:
     union = scatter[:, a] + scatter[:, b] + e[..., :, None] * e[..., None, :]
 
     def cost(scatter: Array, mass: Array) -> Array:
-        ridge = 1e-6 * np.eye(scatter.shape[-1])
+        ridge = RIDGE * np.eye(scatter.shape[-1])
         log_det = np.linalg.slogdet(scatter / mass[..., None, None] + ridge)[1]
         return np.asarray(mass * (0.5 * log_det - np.log(mass)))
 
     alone = cost(scatter, mass)
     added = cost(union, both) - alone[:, a] - alone[:, b]
-    chosen = np.argsort(added, axis=1, kind="stable")[:, :MERGED]
-    return [[_merge(table, int(a[p]), int(b[p])) for p in pairs] for table, pairs in zip(tables, chosen, strict=True)]
+    pairs = np.argsort(added, axis=1, kind="stable")[:, :most].ravel()
+    of = np.repeat(np.arange(m), len(pairs) // m)
+    made = tables[of]
+    row = np.arange(len(of))
+    made[row, a[pairs]] += made[row, b[pairs]]
+    return made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q)
 
 
-def _merge(table: Array, a: int, b: int) -> Array:
-    made = np.delete(table, b, axis=0)
-    made[a] += table[b]  # a < b
-    return made
-
-
-def split(tables: Array) -> list[list[Array]]:
-    """Of each of the tables (m, K, q) those with a component split: the ones with most rows."""
+def split(tables: Array, most: int) -> Array:
+    """Of each of the tables (m, K, q) at most so many (m most, K + 1, q) with a component split: those with most
+    rows."""
+    m, k, q = tables.shape
     d = _n_features(tables[0])
     i, j = np.triu_indices(d)
     mass, mean, scatter = moments(tables)
-    chosen = np.argsort(-mass, axis=1, kind="stable")[:, :SPLIT]
-    rows = np.arange(len(tables))[:, None]
-    covariance = scatter[rows, chosen] / mass[rows, chosen][..., None, None]
+    chosen = np.argsort(-mass, axis=1, kind="stable")[:, :most].ravel()
+    of = np.repeat(np.arange(m), len(chosen) // m)
+    mass, mean = 0.5 * mass[of, chosen], mean[of, chosen]
+    covariance = 0.5 * scatter[of, chosen] / mass[:, None, None]
     values, vectors = np.linalg.eigh(covariance)
-    step = REACH * np.sqrt(np.maximum(values[..., -1], 0.0))[..., None] * vectors[..., :, -1]
-    left = covariance - step[..., :, None] * step[..., None, :]
-    halves = []
-    for side in (step, -step):
-        middle = mean[rows, chosen] + side
-        second = left + middle[..., :, None] * middle[..., None, :]
-        half = np.concatenate([np.ones((*middle.shape[:2], 1)), middle, second[..., i, j]], axis=2)
-        halves.append(0.5 * mass[rows, chosen][..., None] * half)
-    made = []
-    for t, table in enumerate(tables):
-        made.append(
-            [
-                np.concatenate([np.delete(table, int(c), axis=0), halves[0][t, s : s + 1], halves[1][t, s : s + 1]])
-                for s, c in enumerate(chosen[t])
-            ]
-        )
+    step = REACH * np.sqrt(np.maximum(values[:, -1:], 0.0)) * vectors[:, :, -1]
+    left = covariance - step[:, :, None] * step[:, None, :]
+
+    def half(mean: Array) -> Array:
+        second = left + mean[:, :, None] * mean[:, None, :]
+        return mass[:, None] * np.concatenate([np.ones((len(mean), 1)), mean, second[:, i, j]], axis=1)
+
+    made = np.concatenate([tables[of], half(mean - step)[:, None]], axis=1)
+    made[np.arange(len(of)), chosen] = half(mean + step)
     return made
