@@ -31,16 +31,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, read_only
+from mixtura.engine import Engine, Serial
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, Rows
 
 Index = NDArray[np.intp]
+S = TypeVar("S")
 
 ILL_PLACED = 1e8
 """Squared distance from the origin, in a component's own units, beyond which too few digits are left."""
@@ -66,7 +69,11 @@ SINGULAR = 1e-290
 BLOCK = 1 << 17
 """Densities that are worked on at a time."""
 
-UNDERFLOW = 1e-280
+SHARED = 4
+"""Blocks from which they are worth being shared out."""
+
+CHUNK = 32
+"""Matrices that are looked at together for being positive definite: one that is not costs the others more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +84,7 @@ class Board:
     weight: Array | None
     center: Array
     unit: Array
+    engine: Engine
 
     @property
     def n_features(self) -> int:
@@ -93,9 +101,13 @@ class Board:
 
     @cached_property
     def pairs(self) -> tuple[Index, Index, Array]:
-        """i <= j in the order of T(y), and what precisions are multiplied by there."""
-        i, j = np.triu_indices(self.n_features)
-        return i, j, np.where(i == j, 0.5, 1.0)
+        """Where the entries of a matrix (d d,) stand among its pairs i <= j, where pairs stand in the matrix, and what
+        precisions are multiplied by there."""
+        d = self.n_features
+        i, j = np.triu_indices(d)
+        where = np.empty((d, d), dtype=np.intp)
+        where[i, j] = where[j, i] = np.arange(len(i))
+        return where.ravel(), i * d + j, np.where(i == j, -0.5, -1.0)
 
     @cached_property
     def alike(self) -> bool:
@@ -118,12 +130,12 @@ class Board:
         return np.asarray(share @ self.features.T)
 
 
-def board(rows: Rows) -> Board:
+def board(rows: Rows, engine: Engine) -> Board:
     """The rows seen about their mean, each feature in its standard deviation."""
     center = np.average(rows.x, axis=0, weights=rows.weight)
     y = np.subtract(rows.x, center, dtype=np.float64)
     unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
-    return Board(_features(rows, center, unit), rows.weight, center, unit)
+    return Board(_features(rows, center, unit), rows.weight, center, unit, engine)
 
 
 def seen_from(board: Board, rows: Rows) -> Board:
@@ -261,46 +273,65 @@ def planned(codes: Sequence[str], size: Index) -> Plan:
 # E-step ---------------------------------------------------------------------------------------------------------------
 
 
+Job = tuple[int, Array, int, Array, Array | None]
+"""A block: the entry of the plan's ``alike``, its theta, K, features and weights."""
+
+
+def _jobs(board: Board, plan: Plan, theta: Array) -> Iterator[Job]:
+    """Mixtures with as many components, and as many rows as they can be worked on for at a time."""
+    for entry, (_, place) in enumerate(plan.alike):
+        own = theta[place.ravel()]
+        step = max(BLOCK // len(own), 64)
+        for begin in range(0, board.n_rows, step):
+            weight = None if board.weight is None else board.weight[begin : begin + step]
+            yield entry, own, place.shape[1], board.features[:, begin : begin + step], weight
+
+
+def _mapped(board: Board, plan: Plan, theta: Array, function: Callable[[Job], S]) -> Iterator[S]:
+    """The function of each job, in their order."""
+    many = len(theta) * board.n_rows > SHARED * BLOCK
+    return (board.engine if many else Serial()).map(function, _jobs(board, plan, theta))
+
+
 def e_step(board: Board, plan: Plan, theta: Array) -> tuple[Array, Array]:
     """Tables (C, q) and log-likelihoods (m,), in units of the board, of the models ``theta``."""
+
+    def of_block(job: Job) -> tuple[int, Array, Array]:
+        entry, own, k, features, weight = job
+        with np.errstate(all="ignore"):
+            share, log_density = _shares(own, features, k)
+            if weight is not None:
+                share *= weight
+            return entry, _weighted(log_density, weight), share.reshape(len(own), -1) @ features.T
+
     table, loglik = np.zeros_like(theta), np.zeros(len(plan.size))
-    with np.errstate(all="ignore"):
-        for which, place in plan.alike:
-            m, k = place.shape
-            own, sums = theta[place.ravel()], 0.0
-            for features, weight in _blocks(board, m * k):
-                part, log_density = _shares(own, features, k)
-                loglik[which] += log_density.sum(axis=1) if weight is None else log_density @ weight
-                if weight is not None:
-                    part *= weight
-                sums = sums + part.reshape(m * k, -1) @ features.T
-            table[place.ravel()] = sums
+    for entry, part, sums in _mapped(board, plan, theta, of_block):
+        which, place = plan.alike[entry]
+        loglik[which] += part
+        table[place.ravel()] += sums
     return table, loglik + board.log_unit
 
 
 def log_likelihood(board: Board, plan: Plan, theta: Array) -> Array:
     """Log-likelihoods (m,), in units of the board, of the models ``theta``."""
+
+    def of_block(job: Job) -> tuple[int, Array]:
+        entry, own, k, features, weight = job
+        with np.errstate(all="ignore"):
+            log_joint = (own @ features).reshape(-1, k, features.shape[1])
+            top = log_joint.max(axis=1)
+            log_joint -= top[:, None, :]
+            np.exp(log_joint, out=log_joint)
+            return entry, _weighted(np.log(log_joint.sum(axis=1)) + top, weight)
+
     loglik = np.zeros(len(plan.size))
-    with np.errstate(all="ignore"):
-        for which, place in plan.alike:
-            m, k = place.shape
-            own = theta[place.ravel()]
-            for features, weight in _blocks(board, m * k):
-                log_joint = (own @ features).reshape(m, k, -1)
-                top = log_joint.max(axis=1)
-                log_joint -= top[:, None, :]
-                np.exp(log_joint, out=log_joint)
-                log_density = np.log(log_joint.sum(axis=1)) + top
-                loglik[which] += log_density.sum(axis=1) if weight is None else log_density @ weight
+    for entry, part in _mapped(board, plan, theta, of_block):
+        loglik[plan.alike[entry][0]] += part
     return loglik + board.log_unit
 
 
-def _blocks(board: Board, n_components: int) -> Iterator[tuple[Array, Array | None]]:
-    """Features and weights of as many rows as so many components can be worked on for at a time."""
-    step = max(BLOCK // n_components, 64)
-    for begin in range(0, board.n_rows, step):
-        end = begin + step
-        yield board.features[:, begin:end], None if board.weight is None else board.weight[begin:end]
+def _weighted(log_density: Array, weight: Array | None) -> Array:
+    return np.asarray(log_density.sum(axis=1) if weight is None else log_density @ weight)
 
 
 def _shares(theta: Array, features: Array, k: int) -> tuple[Array, Array]:
@@ -328,15 +359,23 @@ class Memory:
         return Memory(self.volume.copy(), self.axes.copy())
 
 
+def _moments(board: Board, table: Array) -> tuple[Array, Array]:
+    """Means (C, d) and scatter (C, d, d)."""
+    d = board.n_features
+    first = table[:, 1 : 1 + d]
+    mean = first / table[:, :1]
+    scatter = np.take(table[:, 1 + d :], board.pairs[0], axis=1).reshape(-1, d, d)
+    scatter -= first[:, :, None] * mean[:, None, :]
+    return mean, scatter
+
+
 def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> tuple[Array, NDArray[np.bool_]]:
     """theta (C, q) of each mixture's sums, and which mixtures (m,) are ill-placed."""
     d = board.n_features
-    i, j, half = board.pairs
+    upper, factor = board.pairs[1:]
     mass = table[:, 0]
     with np.errstate(all="ignore"):
-        mean = table[:, 1 : 1 + d] / mass[:, None]
-        scatter = np.empty((len(table), d, d))
-        scatter[:, i, j] = scatter[:, j, i] = table[:, 1 + d :] - table[:, 1 : 1 + d][:, i] * mean[:, j]
+        mean, scatter = _moments(board, table)
         good = (mass > 0) & np.isfinite(scatter.sum(axis=(1, 2)))
         if not good.all():
             scatter[~good], mass = np.eye(d), np.where(good, mass, 1.0)
@@ -349,7 +388,7 @@ def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> tuple[Arra
             log_det - (linear * mean).sum(axis=1) - d * np.log(2 * np.pi)
         )
         theta[:, 1 : 1 + d] = linear
-        theta[:, 1 + d :] = -precision[:, i, j] * half
+        theta[:, 1 + d :] = np.take(precision.reshape(-1, d * d), upper, axis=1) * factor
         reach = np.trace(precision, axis1=1, axis2=2) * (1 + (mean * mean).sum(axis=1))
         good &= (reach < ILL_PLACED) & (reach > 0) & np.isfinite(theta.sum(axis=1))
     return theta, ~np.logical_and.reduceat(good, plan.first)
@@ -430,7 +469,9 @@ def _inverse(matrices: Array) -> tuple[Array, Array]:
     ridge = RIDGE * np.trace(matrices, axis1=1, axis2=2) + SINGULAR
     matrices = matrices + ridge[:, None, None] * np.eye(d)
     sign, log_det = np.linalg.slogdet(matrices)
-    return np.linalg.inv(matrices), np.where(sign > 0, log_det, np.nan)
+    if not (sign > 0).all():
+        log_det[sign <= 0], matrices[sign <= 0] = np.nan, np.eye(d)
+    return np.linalg.inv(matrices), log_det
 
 
 # along axes: reciprocal variances (C, d) of the spread (C, d), the mass (C,) and that of each mixture (m,)
@@ -659,17 +700,14 @@ def _leap(plan: Plan, table: Array, first: Array, second: Array) -> tuple[Array,
 
 def _definite(board: Board, plan: Plan, table: Array) -> NDArray[np.bool_]:
     """Which mixtures (m,) have sums with positive mass and positive definite scatter."""
-    d = board.n_features
-    i, j = np.triu_indices(d)
-    good = table[:, 0] > 0
     with np.errstate(all="ignore"):
-        scatter = np.empty((len(table), d, d))
-        scatter[:, i, j] = scatter[:, j, i] = (
-            table[:, 1 + d :] - table[:, 1 : 1 + d][:, i] * (table[:, 1 : 1 + d] / table[:, :1])[:, j]
-        )
-    scatter[~(good & np.isfinite(scatter).all(axis=(1, 2)))] = np.eye(d)
-    try:
-        np.linalg.cholesky(scatter)
-    except np.linalg.LinAlgError:
-        good &= np.linalg.eigvalsh(scatter)[:, 0] > 0
-    return np.minimum.reduceat(good, plan.first)
+        scatter = _moments(board, table)[1]
+    good = (table[:, 0] > 0) & np.isfinite(scatter.sum(axis=(1, 2)))
+    scatter[~good] = np.eye(board.n_features)
+    for begin in range(0, len(scatter), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        try:
+            np.linalg.cholesky(scatter[part])
+        except np.linalg.LinAlgError:
+            good[part] &= np.linalg.eigvalsh(scatter[part])[:, 0] > 0
+    return np.asarray(np.logical_and.reduceat(good, plan.first))
