@@ -36,7 +36,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, read_only
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.engine import Engine, Serial
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
@@ -71,6 +71,9 @@ BLOCK = 1 << 17
 
 SHARED = 4
 """Blocks from which they are worth being shared out."""
+
+UNDERFLOW = 1e-280
+"""A sum of densities under this has lost digits."""
 
 CHUNK = 32
 """Matrices that are looked at together for being positive definite: one that is not costs the others more."""
@@ -201,7 +204,7 @@ def model_of(board: Board, code: str, theta: Array) -> Mixture:
     return Mixture.of(weights / weights.sum(), board.center + board.unit * means, layout)
 
 
-# the plan: who stands where --------------------------------------------------------------------------------------------
+# the plan: who stands where -------------------------------------------------------------------------------------------
 
 
 ORDER = ("EII", "VII", "EEI", "VVI", "EVI", "VEI", "VEV", "EEV", "EVE", "VVE", "EEE", "VEE", "EVV", "VVV")
@@ -293,56 +296,55 @@ def _mapped(board: Board, plan: Plan, theta: Array, function: Callable[[Job], S]
     return (board.engine if many else Serial()).map(function, _jobs(board, plan, theta))
 
 
-def e_step(board: Board, plan: Plan, theta: Array) -> tuple[Array, Array]:
-    """Tables (C, q) and log-likelihoods (m,), in units of the board, of the models ``theta``."""
+def e_step(board: Board, plan: Plan, models: Models) -> tuple[Array, Array]:
+    """Tables (C, q) and log-likelihoods (m,), in units of the board."""
 
     def of_block(job: Job) -> tuple[int, Array, Array]:
         entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            share, log_density = _shares(own, features, k)
-            if weight is not None:
-                share *= weight
-            return entry, _weighted(log_density, weight), share.reshape(len(own), -1) @ features.T
+            density, total, log_density = _densities(own, features, k)
+            density *= (1.0 / total if weight is None else weight / total)[:, None, :]
+            return entry, _weighted(log_density, weight), density.reshape(len(own), -1) @ features.T
 
-    table, loglik = np.zeros_like(theta), np.zeros(len(plan.size))
-    for entry, part, sums in _mapped(board, plan, theta, of_block):
+    table, loglik = np.zeros_like(models.theta), board.total * models.top + board.log_unit
+    for entry, part, sums in _mapped(board, plan, models.theta, of_block):
         which, place = plan.alike[entry]
         loglik[which] += part
         table[place.ravel()] += sums
-    return table, loglik + board.log_unit
+    return table, loglik
 
 
-def log_likelihood(board: Board, plan: Plan, theta: Array) -> Array:
-    """Log-likelihoods (m,), in units of the board, of the models ``theta``."""
+def log_likelihood(board: Board, plan: Plan, models: Models) -> Array:
+    """Log-likelihoods (m,), in units of the board."""
 
     def of_block(job: Job) -> tuple[int, Array]:
         entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            log_joint = (own @ features).reshape(-1, k, features.shape[1])
-            top = log_joint.max(axis=1)
-            log_joint -= top[:, None, :]
-            np.exp(log_joint, out=log_joint)
-            return entry, _weighted(np.log(log_joint.sum(axis=1)) + top, weight)
+            return entry, _weighted(_densities(own, features, k)[2], weight)
 
-    loglik = np.zeros(len(plan.size))
-    for entry, part in _mapped(board, plan, theta, of_block):
+    loglik = board.total * models.top + board.log_unit
+    for entry, part in _mapped(board, plan, models.theta, of_block):
         loglik[plan.alike[entry][0]] += part
-    return loglik + board.log_unit
+    return loglik
+
+
+def _densities(theta: Array, features: Array, k: int) -> tuple[Array, Array, Array]:
+    """Densities (m, K, b) up to a factor for each row, their sums (m, b), and the logarithms of the sums."""
+    density = (theta @ features).reshape(-1, k, features.shape[1])
+    np.exp(density, out=density)
+    total = density.sum(axis=1)
+    if total.min() > UNDERFLOW:
+        return density, total, np.log(total)
+    density = (theta @ features).reshape(-1, k, features.shape[1])  # some row is far out: each by its own maximum
+    top = density.max(axis=1)
+    density -= top[:, None, :]
+    np.exp(density, out=density)
+    total = density.sum(axis=1)
+    return density, total, np.log(total) + top
 
 
 def _weighted(log_density: Array, weight: Array | None) -> Array:
     return np.asarray(log_density.sum(axis=1) if weight is None else log_density @ weight)
-
-
-def _shares(theta: Array, features: Array, k: int) -> tuple[Array, Array]:
-    """Responsibilities (m, K, b) and log densities (m, b)."""
-    log_joint = (theta @ features).reshape(-1, k, features.shape[1])
-    top = log_joint.max(axis=1)
-    log_joint -= top[:, None, :]
-    np.exp(log_joint, out=log_joint)
-    total = log_joint.sum(axis=1)
-    log_joint /= total[:, None, :]
-    return log_joint, np.log(total) + top
 
 
 # M-steps --------------------------------------------------------------------------------------------------------------
@@ -369,8 +371,18 @@ def _moments(board: Board, table: Array) -> tuple[Array, Array]:
     return mean, scatter
 
 
-def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> tuple[Array, NDArray[np.bool_]]:
-    """theta (C, q) of each mixture's sums, and which mixtures (m,) are ill-placed."""
+@dataclass(frozen=True, eq=False)
+class Models:
+    """``theta`` (C, q), less ``top`` (m,), the largest log density that a component of the mixture reaches, in its
+    constant: so no density exceeds one.  ``ill`` (m,) are the mixtures that are ill-placed."""
+
+    theta: Array
+    top: Array
+    ill: NDArray[np.bool_]
+
+
+def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> Models:
+    """The models of each mixture's sums."""
     d = board.n_features
     upper, factor = board.pairs[1:]
     mass = table[:, 0]
@@ -379,24 +391,20 @@ def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> tuple[Arra
         good = (mass > 0) & np.isfinite(scatter.sum(axis=(1, 2)))
         if not good.all():
             scatter[~good], mass = np.eye(d), np.where(good, mass, 1.0)
-        precision = _precisions(board, plan, scatter, mass, memory)
-        log_det = precision[1]
-        precision = precision[0]
+        precision, log_det = _precisions(board, plan, scatter, mass, memory)
         linear = (precision @ mean[:, :, None])[:, :, 0]
         theta = np.empty_like(table)
-        theta[:, 0] = np.log(mass / board.total) + 0.5 * (
-            log_det - (linear * mean).sum(axis=1) - d * np.log(2 * np.pi)
-        )
+        peak = np.log(mass / board.total) + 0.5 * (log_det - d * np.log(2 * np.pi))
+        top = np.maximum.reduceat(peak, plan.first)
+        theta[:, 0] = peak - top[plan.owner] - 0.5 * (linear * mean).sum(axis=1)
         theta[:, 1 : 1 + d] = linear
         theta[:, 1 + d :] = np.take(precision.reshape(-1, d * d), upper, axis=1) * factor
         reach = np.trace(precision, axis1=1, axis2=2) * (1 + (mean * mean).sum(axis=1))
         good &= (reach < ILL_PLACED) & (reach > 0) & np.isfinite(theta.sum(axis=1))
-    return theta, ~np.logical_and.reduceat(good, plan.first)
+    return Models(theta, top, ~np.logical_and.reduceat(good, plan.first))
 
 
-def _precisions(
-    board: Board, plan: Plan, scatter: Array, mass: Array, memory: Memory
-) -> tuple[Array, Array]:
+def _precisions(board: Board, plan: Plan, scatter: Array, mass: Array, memory: Memory) -> tuple[Array, Array]:
     """Precisions (C, d, d) and their log determinants (C,), of scatter (C, d, d)."""
     d, groups = board.n_features, plan.groups
     log_det = np.empty(len(mass))
@@ -471,18 +479,18 @@ def _inverse(matrices: Array) -> tuple[Array, Array]:
     sign, log_det = np.linalg.slogdet(matrices)
     if not (sign > 0).all():
         log_det[sign <= 0], matrices[sign <= 0] = np.nan, np.eye(d)
-    return np.linalg.inv(matrices), log_det
+    return np.asarray(np.linalg.inv(matrices)), np.asarray(log_det)
 
 
 # along axes: reciprocal variances (C, d) of the spread (C, d), the mass (C,) and that of each mixture (m,)
 
 
 def _eii(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
-    return (total * spread.shape[1] / group.sums(spread.sum(axis=1)))[group.owner, None]
+    return np.asarray((total * spread.shape[1] / group.sums(spread.sum(axis=1)))[group.owner, None])
 
 
 def _vii(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
-    return (mass / spread.mean(axis=1))[:, None]
+    return np.asarray((mass / spread.mean(axis=1))[:, None])
 
 
 def _one_for_all(group: Group, spread: Array, mass: Array, total: Array, memory: Memory) -> Array:
@@ -602,9 +610,9 @@ def glance(board: Board, codes: Sequence[str], tables: Sequence[Array]) -> Array
     d = board.n_features
     table = np.concatenate([tables[i] for i in order])
     memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
-    theta, ill = m_step(board, plan, table, memory)
+    models = m_step(board, plan, table, memory)
     found = np.empty(len(codes))
-    found[order] = np.where(ill, -np.inf, log_likelihood(board, plan, theta))
+    found[order] = np.where(models.ill, -np.inf, log_likelihood(board, plan, models))
     return found
 
 
@@ -629,44 +637,46 @@ def climb(
     plan = planned([codes[i] for i in order], size)
     table = np.concatenate([tables[i] for i in order])
     memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
-    known: tuple[Array, Array, Array] | None = None  # theta, table of its E-step, loglik: the last that was not ill-placed
+    known: tuple[Array, Array, Array] | None = (
+        None  # theta, table of its E-step, loglik: the last that was not ill-placed
+    )
     rival = np.full(len(codes), -np.inf) if beat is None else np.array([beat[i] for i in order])
     passes = 0
     for cycle in range(cycles):
-        theta0, ill = m_step(board, plan, table, memory)
-        first, loglik0 = e_step(board, plan, theta0)
-        theta1, ill1 = m_step(board, plan, first, memory)
-        second, loglik1 = e_step(board, plan, theta1)
-        ill |= ill1 | ~np.isfinite(loglik1)
+        zeroth = m_step(board, plan, table, memory)
+        first, loglik0 = e_step(board, plan, zeroth)
+        once = m_step(board, plan, first, memory)
+        second, loglik1 = e_step(board, plan, once)
+        ill = zeroth.ill | once.ill | ~np.isfinite(loglik1)
         tried, part = _leap(plan, table, first, second)
         behind = memory.copy()
-        theta2, ill2 = m_step(board, plan, tried, memory)
-        ill2 |= ~_definite(board, plan, tried)
-        third, loglik2 = e_step(board, plan, theta2)
+        leapt = m_step(board, plan, tried, memory)
+        third, loglik2 = e_step(board, plan, leapt)
         with np.errstate(invalid="ignore"):
-            back = ill2 | ~(loglik2 >= loglik1)
+            back = leapt.ill | ~_definite(board, plan, tried) | ~(loglik2 >= loglik1)
         each = back[plan.owner]
         if back.any():
             memory.volume = np.where(each, behind.volume, memory.volume)
             memory.axes = np.where(back[:, None, None], behind.axes, memory.axes)
         passes += 3
-        model = np.where(each[:, None], theta1, theta2)
+        model = np.where(each[:, None], once.theta, leapt.theta)
         seen = np.where(each[:, None], second, third)
         loglik = np.where(back, loglik1, loglik2)
-        gain = loglik1 - loglik0
         with np.errstate(all="ignore"):
-            still = np.where(part < 1, gain * np.maximum(part**2 / (1 - part**2), 1.0), np.inf)
-        settled = (still < tol) & (loglik - loglik1 < tol)
+            hopeless = loglik + PATIENCE * (loglik - loglik0) < rival
+            still = np.where(part < 1, (loglik1 - loglik0) * np.maximum(part**2 / (1 - part**2), 1.0), np.inf)
+            settled = (still < tol) & (loglik - loglik1 < tol)
         over = until is not None and time.monotonic() > until
-        hopeless = loglik + PATIENCE * (loglik - loglik0) < rival
         done = settled | ill | hopeless | (cycle == cycles - 1) | over
         for m in np.flatnonzero(done):
             own = slice(int(plan.first[m]), int(plan.first[m] + plan.size[m]))
             if ill[m]:
                 if known is None:
-                    reached[int(active[m])] = Reached(theta0[own], table[own], -np.inf, passes, True, False)
+                    reached[int(active[m])] = Reached(zeroth.theta[own], table[own], -np.inf, passes, True, False)
                 else:
-                    reached[int(active[m])] = Reached(known[0][own], known[1][own], float(known[2][m]), passes, True, False)
+                    reached[int(active[m])] = Reached(
+                        known[0][own], known[1][own], float(known[2][m]), passes, True, False
+                    )
             else:
                 reached[int(active[m])] = Reached(
                     model[own], seen[own], float(loglik[m]), passes, False, bool(settled[m])

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
+R = TypeVar("R")
 S = TypeVar("S", bound="Addable")
 
 
@@ -68,7 +69,7 @@ def one_openmp_thread() -> AbstractContextManager[Any]:
 class Serial:
     """One block after the other on the calling thread."""
 
-    def map(self, function: Callable[[T], S], blocks: Iterable[T]) -> Iterator[S]:
+    def map(self, function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
         for block in blocks:
             yield function(block)
 
@@ -83,8 +84,8 @@ class Threads:
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.workers, thread_name_prefix="mixtura")
 
-    def map(self, function: Callable[[T], S], blocks: Iterable[T]) -> Iterator[S]:
-        waiting: deque[Future[S]] = deque()
+    def map(self, function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
+        waiting: deque[Future[R]] = deque()
         upcoming = iter(blocks)
         first = next(upcoming, None)
         second = next(upcoming, None)

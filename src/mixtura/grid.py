@@ -26,16 +26,19 @@ Hinton, "SMEM algorithm for mixture models", Neural Computation 12, 2000.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
-from mixtura import cohort, em, initialize, validation
+from mixtura import cohort, em, evaluate, initialize, start, validation
 from mixtura.cohort import Board, Reached
-from mixtura.degeneracy import n_degenerate
+from mixtura.degeneracy import HARMLESS, n_degenerate, states
+from mixtura.engine import Serial
 from mixtura.families import FAMILIES
-from mixtura.hierarchical import agglomerate
+from mixtura.hierarchical import agglomerate, distinct
+from mixtura.initialize import STARTS
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, InMemory, Rows
 from mixtura.runs import Task
@@ -49,14 +52,15 @@ SEARCH_ROWS = 2_000
 TREE_ROWS = 400
 """Rows that are agglomerated."""
 
-ROUGH, FINE = 0.3, 0.01
-"""Nats left to gain, as far as the gains of EM tell, while cells are compared, and at the end."""
+ROUGH, FINE, LAST = 0.3, 0.01, 1e-4
+"""Nats left to gain, as far as the gains of EM tell: while cells are compared, at the end, and of those that a
+criterion will choose from."""
 
-ROUGH_CYCLES, FINE_CYCLES = 5, 200
+ROUGH_CYCLES, FINE_CYCLES = 5, 300
 """Cycles of three passes, at most."""
 
-ROUNDS = 3
-"""Looks at the neighbours."""
+ROUNDS, MOVES = 3, 3
+"""Looks at the neighbours, and at what else there may be with as many components."""
 
 LOOKS, TRIED = 3, 2
 """Pairs that are merged or components that are split for a look, and how many of the looks are gone on from."""
@@ -70,17 +74,21 @@ ALIKE = 1e-4
 REACH = 0.8
 """How far apart the halves of a component are put, in standard deviations along its longest axis."""
 
-NEAR = 20.0
-"""Nats of the best criterion within which cells look further."""
+NEAR, CHOSEN = 10.0, 8
+"""Difference of BIC from the best up to which cells look further, and how many of them do at most."""
 
-WIDEST = 40
-"""Features up to which there are tables."""
+WIDEST, LARGEST = 40, 1 << 25
+"""Features, and numbers in T(Y) of all rows, up to which there are tables."""
+
+DOOMED = (8, 24)
+"""Passes after which a run with a degenerate component is not carried further."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
     """What a cell has come to: ``loglik`` (total nats, in the weights as they were given) of its ``model`` after so
-    many ``passes`` and ``seconds``; ``degenerate`` components, and in words why it is not ok, "" if it is."""
+    many ``passes``, those of the start that won; ``seconds`` are its share of the time by passes.  ``degenerate``
+    counts components, ``reason`` says what is wrong with them, "" if nothing is."""
 
     model: Mixture
     loglik: float
@@ -97,30 +105,173 @@ def filled(
     *,
     init: str = "auto",
     until: float | None = None,
-    n_jobs: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[Cell, Fit | str]:
-    raise NotImplementedError
+    """What each family of ``tasks``, which differ in nothing else, comes to with each number of components.
+
+    ``init`` makes the first partitions; after ``until``, on the clock of time.monotonic, nothing new is begun.  A cell
+    that has no fit has a sentence that says why.  ``progress`` hears how much of the grid is done, in cells.
+    """
+    began = time.monotonic()
+    task = next(iter(tasks.values()))
+    source = task.problem.source
+    rng = np.random.default_rng(np.random.SeedSequence(task.entropy).spawn(1)[0])
+    enough = start.distinct_points(source, max(counts))
+    answers: dict[Cell, Fit | str] = {}
+    cells = [(code, k) for code in tasks for k in counts]
+    for cell in cells:
+        if cell[1] > enough:
+            answers[cell] = f"failed: {enough} distinct row{'s' if enough > 1 else ''} for {cell[1]} components"
+    cells = [cell for cell in cells if cell not in answers]
+    if until is not None and time.monotonic() > until:
+        return answers | dict.fromkeys(cells, OUT_OF_TIME)
+    sample = source.sample(SEARCH_ROWS, rng)
+    first = partitions(sample, sorted({k for _, k in cells}), init, task, rng)
+    reached: dict[Cell, Reached] = {}
+    if all(_plain(one) for one in tasks.values()) and cohort.suits(sample):
+        board, reached = searched(
+            tasks, cells, sample, first, until, lambda part: progress(int(part * len(cells)), len(cells))
+        )
+        passes = sum(one.passes for one in reached.values()) or 1
+        for cell, one in reached.items():
+            if not one.left:
+                model = cohort.model_of(board, cell[0], one.theta)
+                seconds = (time.monotonic() - began) * one.passes / passes
+                answers[cell] = _fit(tasks[cell[0]], model, one.loglik, one.passes, seconds, one.settled)
+    rest = [cell for cell in cells if cell not in answers]
+    lost = {cell: reached[cell] for cell in rest if cell in reached and np.isfinite(reached[cell].loglik)}
+    ill = {cell: cohort.model_of(board, cell[0], one.theta) for cell, one in lost.items()}
+    for family in one_by_one(tasks, rest, first, ill, until):
+        answers |= family
+        progress(len(answers), len(cells))
+    return answers
 
 
-# searching in tables --------------------------------------------------------------------------------------------------
+OUT_OF_TIME = "skipped: the time budget was used up before it"
+
+
+def _plain(task: Task) -> bool:
+    """Whether an M-step is no more than that of its family."""
+    update = task.problem.update
+    return (
+        update.prior is None
+        and update.box is None
+        and update.reg_covar == 0
+        and not update.equal_mixing
+        and task.problem.source.n_features <= WIDEST
+    )
+
+
+def _fit(task: Task, model: Mixture, loglik: float, passes: int, seconds: float, converged: bool) -> Fit:
+    """The fit of a model to the rows of ``task``, whose log-likelihood is in its scaled weights."""
+    found = states(task.problem.update, model, task.n_present)[0]
+    wrong = [state for state in found if state not in HARMLESS]
+    reason = ", ".join(
+        f"{wrong.count(state)} of {model.n_components} components {state}" for state in dict.fromkeys(wrong)
+    )
+    return Fit(model, loglik * task.scale, passes, seconds, converged, len(wrong), reason)
+
+
+# starting -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Partitions:
+    """Responsibilities (n, K) of some of the ``rows`` for each number of components, several or one."""
+
+    rows: Rows
+    resp: Mapping[int, Sequence[Array]]
+
+
+def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np.random.Generator) -> Partitions:
+    """Where all families begin: the cuts of two trees, or what ``init`` makes of the rows."""
+    if init != "auto":
+        update = task.problem.update
+        sample = initialize.seen_in(rows, update.family.frame)
+        resp = {}
+        for k in counts:
+            made = STARTS[init](sample, k, update, rng)
+            resp[k] = [evaluate.responsibilities(made.observation, sample.rows.x, Serial())]
+        return Partitions(sample.rows, resp)
+    part = InMemory(rows).sample(TREE_ROWS, rng)
+    y = initialize.coordinates(part, "scaling")
+    if y.shape[1] == 0 or len(distinct(part.x)[0]) < max(counts):
+        chance = rng.random((len(part), max(counts)))
+        return Partitions(part, {k: [chance[:, :k] / chance[:, :k].sum(axis=1, keepdims=True)] for k in counts})
+    root = np.sqrt(1.0 if part.weight is None else part.weight[:, None])
+    _, singular, axes = np.linalg.svd(y * root, full_matrices=False)
+    half_white = y @ (axes.T / np.sqrt(np.maximum(singular, 1e-8 * singular[0])))
+    trees = [agglomerate(half_white, part.weight, "VVV"), agglomerate(y, part.weight, "EII")]
+    return Partitions(
+        part,
+        {k: [validation.one_hot(tree.labels(k), k) for tree in trees[: 1 if k == 1 else 2]] for k in counts},
+    )
+
+
+# searching ------------------------------------------------------------------------------------------------------------
+
+
+def searched(
+    tasks: Mapping[str, Task],
+    cells: Sequence[Cell],
+    sample: Rows,
+    first: Partitions,
+    until: float | None,
+    progress: Callable[[float], None],
+) -> tuple[Board, dict[Cell, Reached]]:
+    """The board of all rows, and what the cells have reached; what has ``left`` needs a floor."""
+    task = next(iter(tasks.values()))
+    rows = task.problem.source.rows
+    search = Search(cohort.board(sample, task.problem.engine), cells, {}, {})
+    seen = cohort.seen_from(search.board, first.rows)
+    scale = search.board.total / seen.total
+    tables = {k: [scale * seen.table(one) for one in several] for k, several in first.resp.items()}
+    for number in range(max(len(several) for several in tables.values())):
+        jobs = [(cell, tables[cell[1]][number]) for cell in cells if number < len(tables[cell[1]])]
+        search = tried(search, jobs, until)
+        progress(0.1 * (1 + number))
+    changed = set(search.best)
+    for number in range(ROUNDS):
+        before = search
+        search = tried(search, looked(search, neighbours(search, changed)), until)
+        changed = changed_since(search, before)
+        progress(0.2 + 0.2 * (number + 1))
+    if len(sample) < len(rows):
+        search = moved_to(search, cohort.seen_from(search.board, rows))
+    search = finished(search, list(search.best), FINE, until)
+    progress(0.9)
+    for _ in range(MOVES):
+        before = search
+        near = nearest(search)
+        search = tried(
+            search, looked(search, [(cell, one) for cell in near for one in moves(search.best[cell].table)]), until
+        )
+        changed = changed_since(search, before)
+        search = finished(search, [cell for cell in near if cell in changed], FINE, until)
+        if not changed:
+            break
+    search = finished(search, nearest(search), LAST, until)
+    return search.board, search.left | search.best
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The ``best`` of each cell so far, on the rows of ``board``, with the passes that led there."""
+    """The ``best`` of each cell so far, on the rows of ``board``; where there is none yet, what has ``left``."""
 
     board: Board
     cells: Sequence[Cell]
     best: dict[Cell, Reached]
+    left: dict[Cell, Reached]
 
     def better(self, found: Iterable[tuple[Cell, Reached]]) -> Search:
         """The same with what is better and healthy among those ``found``."""
-        best = dict(self.best)
+        best, left = dict(self.best), dict(self.left)
         for cell, one in found:
-            if not one.left and healthy(cell[0], one) and (cell not in best or one.loglik > best[cell].loglik):
+            if one.left or not healthy(cell[0], one):
+                left.setdefault(cell, replace(one, left=True))
+            elif cell not in best or one.loglik > best[cell].loglik:
                 best[cell] = one
-        return replace(self, best=best)
+        return replace(self, best=best, left=left)
 
 
 def healthy(code: str, one: Reached) -> bool:
@@ -132,7 +283,7 @@ def healthy(code: str, one: Reached) -> bool:
 
 def _n_features(table: Array) -> int:
     """d of 1 + d + d (d + 1) / 2 columns."""
-    return int(round((np.sqrt(8 * table.shape[1] + 1) - 3) / 2))
+    return round((float(np.sqrt(8 * table.shape[1] + 1)) - 3) / 2)
 
 
 def kin(code: str) -> list[str]:
@@ -140,45 +291,75 @@ def kin(code: str) -> list[str]:
     return [other for other in FAMILIES if sum(a != b for a, b in zip(code, other, strict=True)) == 1]
 
 
-def first_tables(board: Board, rows: Rows, counts: Sequence[int], rng: np.random.Generator) -> dict[int, list[Array]]:
-    """For each number of components the tables (K, q) of the partitions that cells begin at."""
-    part = InMemory(rows).sample(TREE_ROWS, rng)
-    seen = cohort.seen_from(board, part)
-    y = seen.features[1 : 1 + board.n_features].T
-    _, singular, axes = np.linalg.svd(y, full_matrices=False)
-    half_white = y @ (axes.T / np.sqrt(singular))
-    trees = [
-        agglomerate(half_white, part.weight, "VVV"),
-        agglomerate(y, part.weight, "EII"),
-    ]
-    scale = board.total / seen.total
-    tables: dict[int, list[Array]] = {}
-    for k in counts:
-        if k > len(y):
-            continue
-        tables[k] = [scale * seen.table(validation.one_hot(tree.labels(k), k)) for tree in trees[: 1 if k == 1 else 2]]
-    return tables
-
-
-def begun(board: Board, cells: Sequence[Cell], tables: Mapping[int, Sequence[Array]], until: float | None) -> Search:
-    """Each cell after a few passes from each of the ``tables`` for its number of components."""
-    jobs = [(cell, table) for cell in cells for table in tables.get(cell[1], ())]
-    return _tried(Search(board, cells, {}), jobs, until)
-
-
-def _tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | None) -> Search:
+def tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | None) -> Search:
     """What becomes of cells when each job, a cell and a table to go on from, is carried a few cycles."""
     if not jobs:
         return search
     found = cohort.climb(
-        search.board, [cell[0] for cell, _ in jobs], [table for _, table in jobs],
-        tol=ROUGH, cycles=ROUGH_CYCLES, until=until,
+        search.board,
+        [code for (code, _), _ in jobs],
+        [table for _, table in jobs],
+        tol=ROUGH,
+        cycles=ROUGH_CYCLES,
         beat=[search.best[cell].loglik if cell in search.best else -np.inf for cell, _ in jobs],
+        until=until,
     )
     return search.better(zip((cell for cell, _ in jobs), found, strict=True))
 
 
-def looked(search: Search, cells: Sequence[Cell], candidates: Sequence[tuple[Cell, Array]]) -> list[tuple[Cell, Array]]:
+def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | None) -> Search:
+    """These cells carried on until less than ``tol`` nats are left to gain."""
+    if not cells:
+        return search
+    found = cohort.climb(
+        search.board,
+        [code for code, _ in cells],
+        [search.best[cell].table for cell in cells],
+        tol=tol,
+        cycles=FINE_CYCLES,
+        until=until,
+    )
+    best, left = dict(search.best), dict(search.left)
+    for cell, one in zip(cells, found, strict=True):
+        if one.left or not healthy(cell[0], one):  # where it stood, it was on its way to nothing
+            del best[cell]
+            left[cell] = replace(one, left=True)
+        elif one.loglik > best[cell].loglik:
+            best[cell] = replace(one, passes=one.passes + best[cell].passes)
+    return replace(search, best=best, left=left)
+
+
+def moved_to(search: Search, board: Board) -> Search:
+    """The same models before other rows, whose log-likelihoods are not known yet."""
+    scale = board.total / search.board.total
+    best = {cell: replace(one, table=scale * one.table, loglik=-np.inf) for cell, one in search.best.items()}
+    return replace(search, board=board, best=best)
+
+
+def changed_since(search: Search, before: Search) -> set[Cell]:
+    """Cells that have something better than before."""
+    return {cell for cell, one in search.best.items() if before.best.get(cell) is not one}
+
+
+def nearest(search: Search) -> list[Cell]:
+    """The cells whose BIC is near the best."""
+    log_n = np.log(search.board.total)
+    bic = {
+        (code, k): FAMILIES[code].n_parameters(k, search.board.n_features) * log_n - 2 * one.loglik
+        for (code, k), one in search.best.items()
+    }
+    best = min(bic.values(), default=0.0)
+    return [cell for cell in sorted(bic, key=bic.__getitem__) if bic[cell] < best + NEAR][:CHOSEN]
+
+
+def moves(table: Array) -> Array:
+    """Tables with one pair merged and another component split."""
+    if len(table) < 2:
+        return np.empty((0, *table.shape))
+    return split(merged(table[None], LOOKS), LOOKS)
+
+
+def looked(search: Search, candidates: Sequence[tuple[Cell, Array]]) -> list[tuple[Cell, Array]]:
     """Of the ``candidates`` those of each cell that look best after one M-step."""
     if not candidates:
         return []
@@ -201,9 +382,11 @@ def neighbours(search: Search, changed: set[Cell]) -> list[tuple[Cell, Array]]:
         if k > 1:
             candidates += [((code, k), search.best[other, k].table) for other in kin(code) if (other, k) in changed]
     counts = sorted({k for _, k in search.cells})
-    for k, more in zip(counts, counts[1:], strict=False):
+    for k, more in pairwise(counts):
         for near, far, tables in ((k, more, split), (more, k, merged)):
-            codes = [code for code, at in search.cells if at == near and (code, near) in changed and (code, far) in wanted]
+            codes = [
+                code for code, at in search.cells if at == near and (code, near) in changed and (code, far) in wanted
+            ]
             if codes and far > 1:
                 made, most = np.stack([search.best[code, near].table for code in codes]), LOOKS
                 for _ in range(more - k):
@@ -211,16 +394,6 @@ def neighbours(search: Search, changed: set[Cell]) -> list[tuple[Cell, Array]]:
                 owner = np.repeat(codes, len(made) // len(codes))
                 candidates += [((str(code), far), one) for code, one in zip(owner, made, strict=True)]
     return candidates
-
-
-def improved(search: Search, until: float | None) -> Search:
-    """Rounds of looks at the neighbours."""
-    changed = set(search.best)
-    for _ in range(ROUNDS):
-        before = search.best
-        search = _tried(search, looked(search, search.cells, neighbours(search, changed)), until)
-        changed = {cell for cell, one in search.best.items() if before.get(cell) is not one}
-    return search
 
 
 def moments(tables: Array) -> tuple[Array, Array, Array]:
@@ -256,14 +429,13 @@ def merged(tables: Array, most: int) -> Array:
     made = tables[of]
     row = np.arange(len(of))
     made[row, a[pairs]] += made[row, b[pairs]]
-    return made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q)
+    return np.array(made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q))
 
 
 def split(tables: Array, most: int) -> Array:
     """Of each of the tables (m, K, q) at most so many (m most, K + 1, q) with a component split: those with most
     rows."""
-    m, k, q = tables.shape
-    d = _n_features(tables[0])
+    m, d = len(tables), _n_features(tables[0])
     i, j = np.triu_indices(d)
     mass, mean, scatter = moments(tables)
     chosen = np.argsort(-mass, axis=1, kind="stable")[:, :most].ravel()
@@ -280,4 +452,80 @@ def split(tables: Array, most: int) -> Array:
 
     made = np.concatenate([tables[of], half(mean - step)[:, None]], axis=1)
     made[np.arange(len(of)), chosen] = half(mean + step)
-    return made
+    return np.asarray(made)
+
+
+# one by one -----------------------------------------------------------------------------------------------------------
+
+
+def one_by_one(
+    tasks: Mapping[str, Task],
+    cells: Sequence[Cell],
+    first: Partitions,
+    ill: Mapping[Cell, Mixture],
+    until: float | None,
+) -> Iterator[dict[Cell, Fit | str]]:
+    """The cells of one family after the other, each by itself; ``ill`` are the models where the search lost some."""
+    families = [code for code in tasks if any(own == code for own, _ in cells)]
+
+    def of_family(code: str) -> dict[Cell, Fit | str]:
+        # Families share out the cores: inside, blocks follow each other.
+        task = tasks[code]
+        task = replace(task, problem=replace(task.problem, engine=Serial()))
+        answers: dict[Cell, Fit | str] = {}
+        before: Fit | None = None
+        for cell in sorted(cell for cell in cells if cell[0] == code):
+            if until is not None and time.monotonic() > until:
+                answers[cell] = OUT_OF_TIME
+                continue
+            fit = _best_of(task, cell[1], first, ill.get(cell), before)
+            answers[cell] = fit
+            if fit.degenerate == 0:
+                before = fit
+        return answers
+
+    return next(iter(tasks.values())).problem.engine.map(of_family, families)
+
+
+def _best_of(task: Task, k: int, first: Partitions, ill: Mixture | None, before: Fit | None) -> Fit:
+    """The fit from where the search was lost, or from the first partitions; where that has fallen under the one
+    ``before``, with one component less, also from that with its components split."""
+    update = task.problem.update
+    if ill is not None:
+        return _carried(task, ill)
+    fits = []
+    for resp in first.resp[k]:
+        fits.append(_carried(task, initialize.from_responsibilities(first.rows, resp, update)))
+        if fits[-1].degenerate == 0:
+            break
+    best = max(fits, key=_rank)
+    if before is not None and before.model.n_components == k - 1 and _rank(best) < _rank(before):
+        best = max([best, _carried(task, _halved(before.model))], key=_rank)
+    return best
+
+
+def _rank(fit: Fit) -> tuple[int, float]:
+    return -fit.degenerate, fit.loglik
+
+
+def _halved(model: Mixture) -> Mixture:
+    """The mixture with its heaviest component in two halves, apart along its longest axis."""
+    k = int(model.weights.argmax())
+    values, vectors = np.linalg.eigh(model.layout.dense[k])
+    step = REACH * np.sqrt(values[-1]) * vectors[:, -1]
+    weights, means = np.append(model.weights, model.weights[k] / 2), np.vstack([model.means, model.means[k] - step])
+    weights[k] /= 2
+    means[k] += step
+    return Mixture.of(weights, means, model.layout.only([*range(model.n_components), k]))
+
+
+def _carried(task: Task, begin: Mixture) -> Fit:
+    """The run from ``begin``, not to its end where components have come to nothing."""
+    update, began = task.problem.update, time.monotonic()
+    for latest in em.passes(
+        task.problem, begin, tol=max(task.tol, FINE), max_iter=task.max_iter, member=False, driver=task.driver
+    ):
+        if latest.index in DOOMED and n_degenerate(update, latest.model, task.n_present):
+            break
+    converged = latest.reason not in (None, em.Reason.MAX_ITER, em.Reason.REG_COVAR)
+    return _fit(task, latest.model, latest.loglik, latest.index, time.monotonic() - began, converged)
