@@ -463,6 +463,9 @@ def _precisions(board: Board, plan: Plan, scatter: Array, mass: Array, memory: M
             mean = np.exp(log[: len(equal.owner)] / d)
             volume[: len(equal.owner)] = mean * (total[equal.mixtures] / equal.sums(mean))[equal.owner]
         precision[group.place] *= volume[:, None, None]
+        # One volume for all hides how narrow a component is: beside its own widest direction it shows.
+        ratio = np.trace(precision[group.place], axis1=1, axis2=2) * np.trace(scatter[group.place], axis1=1, axis2=2)
+        log[ratio > ILL_PLACED * volume] = np.nan
         log_det[group.place] = d * np.log(volume) - log
     return precision, log_det
 

@@ -452,7 +452,7 @@ def split(tables: Array, most: int) -> Array:
 
     made = np.concatenate([tables[of], half(mean - step)[:, None]], axis=1)
     made[np.arange(len(of)), chosen] = half(mean + step)
-    return np.asarray(made)
+    return np.array(made)
 
 
 # one by one -----------------------------------------------------------------------------------------------------------
