@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.engine import Engine, Serial
 from mixtura.families import FAMILIES
+from mixtura.initialize import SMOOTHING
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, Rows
 
@@ -601,6 +602,24 @@ def _turned(group: Group, scatter: Array, mass: Array, memory: Memory, n_equal: 
         turned, spread, objective = found
     memory.axes[group.mixtures] = axes
     return axes, spread
+
+
+def smoothed(table: Array, fraction: float = SMOOTHING) -> Array:
+    """The table (K, q) of a start with pooled scatter in each component, as in ``initialize.smoothed``."""
+    d = n_features_of(table)
+    i, j = np.triu_indices(d)
+    mass, first = table[:, :1], table[:, 1 : 1 + d]
+    mean = first / mass
+    scatter = table[:, 1 + d :] - first[:, i] * mean[:, j]
+    added = fraction * mass.sum() / len(table)
+    mass = mass + added
+    scatter = scatter + added * scatter.sum(axis=0) / table[:, 0].sum()
+    return np.concatenate([mass, mass * mean, scatter + mass * mean[:, i] * mean[:, j]], axis=1)
+
+
+def n_features_of(table: Array) -> int:
+    """d of 1 + d + d (d + 1) / 2 columns."""
+    return round((float(np.sqrt(8 * table.shape[1] + 1)) - 3) / 2)
 
 
 # climbing -------------------------------------------------------------------------------------------------------------

@@ -59,8 +59,9 @@ criterion will choose from."""
 ROUGH_CYCLES, FINE_CYCLES = 5, 300
 """Cycles of three passes, at most."""
 
-ROUNDS, MOVES = 3, 3
-"""Looks at the neighbours, and at what else there may be with as many components."""
+ROUNDS, CHANCES, MOVES = 3, 2, 3
+"""Looks at the neighbours, at those of cells that have come to nothing, and at what else there may be with as many
+components."""
 
 LOOKS, TRIED = 3, 2
 """Pairs that are merged or components that are split for a look, and how many of the looks are gone on from."""
@@ -134,19 +135,18 @@ def filled(
         )
         passes = sum(one.passes for one in reached.values()) or 1
         for cell, one in reached.items():
-            if not one.left:
-                model = cohort.model_of(board, cell[0], one.theta)
-                seconds = (time.monotonic() - began) * one.passes / passes
-                answers[cell] = _fit(tasks[cell[0]], model, one.loglik, one.passes, seconds, one.settled)
+            model = cohort.model_of(board, cell[0], one.theta)
+            seconds = (time.monotonic() - began) * one.passes / passes
+            fit = _fit(tasks[cell[0]], model, one.loglik, one.passes, seconds, one.settled)
+            answers[cell] = replace(fit, degenerate=1, reason=NARROWING) if one.left and fit.degenerate == 0 else fit
     rest = [cell for cell in cells if cell not in answers]
-    lost = {cell: reached[cell] for cell in rest if cell in reached and np.isfinite(reached[cell].loglik)}
-    ill = {cell: cohort.model_of(board, cell[0], one.theta) for cell, one in lost.items()}
-    for family in one_by_one(tasks, rest, first, ill, until):
+    for family in one_by_one(tasks, rest, first, until):
         answers |= family
         progress(len(answers), len(cells))
     return answers
 
 
+NARROWING = "a component became narrower and narrower"
 OUT_OF_TIME = "skipped: the time budget was used up before it"
 
 
@@ -225,7 +225,7 @@ def searched(
     search = Search(cohort.board(sample, task.problem.engine), cells, {}, {})
     seen = cohort.seen_from(search.board, first.rows)
     scale = search.board.total / seen.total
-    tables = {k: [scale * seen.table(one) for one in several] for k, several in first.resp.items()}
+    tables = {k: [cohort.smoothed(scale * seen.table(one)) for one in several] for k, several in first.resp.items()}
     for number in range(max(len(several) for several in tables.values())):
         jobs = [(cell, tables[cell[1]][number]) for cell in cells if number < len(tables[cell[1]])]
         search = tried(search, jobs, until)
@@ -239,6 +239,13 @@ def searched(
     if len(sample) < len(rows):
         search = moved_to(search, cohort.seen_from(search.board, rows))
     search = finished(search, list(search.best), FINE, until)
+    for _ in range(CHANCES):
+        lost = [cell for cell in cells if cell not in search.best]
+        if not lost:
+            break
+        jobs = [(cell, table) for cell, table in neighbours(search, set(search.best)) if cell not in search.best]
+        search = tried(search, looked(search, jobs), until)
+        search = finished(search, [cell for cell in lost if cell in search.best], FINE, until)
     progress(0.9)
     for _ in range(MOVES):
         before = search
@@ -251,7 +258,8 @@ def searched(
         if not changed:
             break
     search = finished(search, nearest(search), LAST, until)
-    return search.board, search.left | search.best
+    known = {cell: one for cell, one in search.left.items() if np.isfinite(one.loglik)}
+    return search.board, known | search.best
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,13 +285,8 @@ class Search:
 def healthy(code: str, one: Reached) -> bool:
     """Whether each component has the rows that a covariance of its own takes."""
     family = FAMILIES[code]
-    d = _n_features(one.table)
+    d = cohort.n_features_of(one.table)
     return family.pooled or bool(one.table[:, 0].min() >= family.least_rows(d))
-
-
-def _n_features(table: Array) -> int:
-    """d of 1 + d + d (d + 1) / 2 columns."""
-    return round((float(np.sqrt(8 * table.shape[1] + 1)) - 3) / 2)
 
 
 def kin(code: str) -> list[str]:
@@ -398,7 +401,7 @@ def neighbours(search: Search, changed: set[Cell]) -> list[tuple[Cell, Array]]:
 
 def moments(tables: Array) -> tuple[Array, Array, Array]:
     """Mass (m, K), means (m, K, d) and scatter (m, K, d, d) of tables (m, K, q)."""
-    d = _n_features(tables[0])
+    d = cohort.n_features_of(tables[0])
     i, j = np.triu_indices(d)
     mass, first = tables[:, :, 0], tables[:, :, 1 : 1 + d]
     mean = first / mass[:, :, None]
@@ -429,13 +432,13 @@ def merged(tables: Array, most: int) -> Array:
     made = tables[of]
     row = np.arange(len(of))
     made[row, a[pairs]] += made[row, b[pairs]]
-    return np.array(made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q))
+    return np.asarray(made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q))
 
 
 def split(tables: Array, most: int) -> Array:
     """Of each of the tables (m, K, q) at most so many (m most, K + 1, q) with a component split: those with most
     rows."""
-    m, d = len(tables), _n_features(tables[0])
+    m, d = len(tables), cohort.n_features_of(tables[0])
     i, j = np.triu_indices(d)
     mass, mean, scatter = moments(tables)
     chosen = np.argsort(-mass, axis=1, kind="stable")[:, :most].ravel()
@@ -462,10 +465,9 @@ def one_by_one(
     tasks: Mapping[str, Task],
     cells: Sequence[Cell],
     first: Partitions,
-    ill: Mapping[Cell, Mixture],
     until: float | None,
 ) -> Iterator[dict[Cell, Fit | str]]:
-    """The cells of one family after the other, each by itself; ``ill`` are the models where the search lost some."""
+    """The cells of one family after the other, each by itself."""
     families = [code for code in tasks if any(own == code for own, _ in cells)]
 
     def of_family(code: str) -> dict[Cell, Fit | str]:
@@ -478,7 +480,7 @@ def one_by_one(
             if until is not None and time.monotonic() > until:
                 answers[cell] = OUT_OF_TIME
                 continue
-            fit = _best_of(task, cell[1], first, ill.get(cell), before)
+            fit = _best_of(task, cell[1], first, before)
             answers[cell] = fit
             if fit.degenerate == 0:
                 before = fit
@@ -487,12 +489,10 @@ def one_by_one(
     return next(iter(tasks.values())).problem.engine.map(of_family, families)
 
 
-def _best_of(task: Task, k: int, first: Partitions, ill: Mixture | None, before: Fit | None) -> Fit:
-    """The fit from where the search was lost, or from the first partitions; where that has fallen under the one
-    ``before``, with one component less, also from that with its components split."""
+def _best_of(task: Task, k: int, first: Partitions, before: Fit | None) -> Fit:
+    """The fit from the first partitions; where that has fallen under the one ``before``, with one component less, also
+    from that with a component split."""
     update = task.problem.update
-    if ill is not None:
-        return _carried(task, ill)
     fits = []
     for resp in first.resp[k]:
         fits.append(_carried(task, initialize.from_responsibilities(first.rows, resp, update)))
