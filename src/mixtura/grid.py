@@ -56,7 +56,7 @@ ROUGH, FINE, LAST = 0.3, 0.01, 1e-4
 """Nats left to gain, as far as the gains of EM tell: while cells are compared, at the end, and of those that a
 criterion will choose from."""
 
-ROUGH_CYCLES, FINE_CYCLES = 5, 300
+ROUGH_CYCLES, FINE_CYCLES = 5, 40
 """Cycles of three passes, at most."""
 
 ROUNDS, CHANCES, MOVES = 3, 2, 3
@@ -140,6 +140,8 @@ def filled(
             fit = _fit(tasks[cell[0]], model, one.loglik, one.passes, seconds, one.settled)
             answers[cell] = replace(fit, degenerate=1, reason=NARROWING) if one.left and fit.degenerate == 0 else fit
     rest = [cell for cell in cells if cell not in answers]
+    if 2 * len(rest) < len(cells):  # the rows have a place in tables: what has none there is narrow, not they
+        return answers | dict.fromkeys(rest, NO_SPREAD)
     for family in one_by_one(tasks, rest, first, until):
         answers |= family
         progress(len(answers), len(cells))
@@ -147,6 +149,7 @@ def filled(
 
 
 NARROWING = "a component became narrower and narrower"
+NO_SPREAD = "collapsed: from each start a component was left without spread"
 OUT_OF_TIME = "skipped: the time budget was used up before it"
 
 
@@ -239,13 +242,14 @@ def searched(
     if len(sample) < len(rows):
         search = moved_to(search, cohort.seen_from(search.board, rows))
     search = finished(search, list(search.best), FINE, until)
-    for _ in range(CHANCES):
+    for chance in range(CHANCES):
         lost = [cell for cell in cells if cell not in search.best]
-        if not lost:
+        if not lost or not search.best:
             break
-        jobs = [(cell, table) for cell, table in neighbours(search, set(search.best)) if cell not in search.best]
-        search = tried(search, looked(search, jobs), until)
-        search = finished(search, [cell for cell in lost if cell in search.best], FINE, until)
+        jobs = looked(search, [job for job in neighbours(search, set(search.best)) if job[0] not in search.best])
+        if chance == 0:
+            jobs += [(cell, table) for cell in lost for table in tables[cell[1]]]
+        search = finished(tried(search, jobs, until), lost, FINE, until)
     progress(0.9)
     for _ in range(MOVES):
         before = search
@@ -312,6 +316,7 @@ def tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | Non
 
 def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | None) -> Search:
     """These cells carried on until less than ``tol`` nats are left to gain."""
+    cells = [cell for cell in cells if cell in search.best]
     if not cells:
         return search
     found = cohort.climb(
@@ -451,11 +456,11 @@ def split(tables: Array, most: int) -> Array:
 
     def half(mean: Array) -> Array:
         second = left + mean[:, :, None] * mean[:, None, :]
-        return mass[:, None] * np.concatenate([np.ones((len(mean), 1)), mean, second[:, i, j]], axis=1)
+        return np.asarray(mass[:, None] * np.concatenate([np.ones((len(mean), 1)), mean, second[:, i, j]], axis=1))
 
-    made = np.concatenate([tables[of], half(mean - step)[:, None]], axis=1)
+    made: Array = np.concatenate([tables[of], half(mean - step)[:, None]], axis=1)
     made[np.arange(len(of)), chosen] = half(mean + step)
-    return np.array(made)
+    return made
 
 
 # one by one -----------------------------------------------------------------------------------------------------------
