@@ -35,9 +35,11 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.engine import Engine, Serial
+from mixtura.evaluate import Totals
 from mixtura.families import FAMILIES
 from mixtura.initialize import SMOOTHING
 from mixtura.mixture import Mixture
@@ -327,6 +329,26 @@ def log_likelihood(board: Board, plan: Plan, models: Models) -> Array:
     for entry, part in _mapped(board, plan, models.theta, of_block):
         loglik[plan.alike[entry][0]] += part
     return loglik
+
+
+def totals(board: Board, codes: Sequence[str], reached: Sequence[Reached]) -> list[Totals]:
+    """The totals of what mixtures have come to."""
+    order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
+    plan = planned([codes[i] for i in order], np.array([len(reached[i].theta) for i in order], dtype=np.intp))
+
+    def of_block(job: Job) -> tuple[int, Array]:
+        entry, own, k, features, weight = job
+        with np.errstate(all="ignore"):
+            share, total, _ = _densities(own, features, k)
+            share *= 1.0 / total[:, None, :]
+            parts = np.log(share.max(axis=1)), entr(share).sum(axis=1)
+            return entry, np.stack([_weighted(part, weight) for part in parts])
+
+    sums = np.zeros((2, len(order)))
+    for entry, parts in _mapped(board, plan, np.concatenate([reached[i].theta for i in order]), of_block):
+        sums[:, plan.alike[entry][0]] += parts
+    found = dict(zip(order, sums.T, strict=True))
+    return [Totals(one.loglik, board.total, *map(float, found[i])) for i, one in enumerate(reached)]
 
 
 def _densities(theta: Array, features: Array, k: int) -> tuple[Array, Array, Array]:

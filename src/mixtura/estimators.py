@@ -594,21 +594,18 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better."""
-        totals = self._totals(X, sample_weight)
-        return self.df_ * float(np.log(totals.count)) - 2 * totals.loglik
+        return evaluate.bic(self._totals(X, sample_weight), self.df_)
 
     def aic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Akaike information criterion, 2 df - 2 loglik, lower being better (Akaike 1974)."""
-        loglik = self._totals(X, sample_weight).loglik
-        return 2 * self.df_ - 2 * loglik
+        return evaluate.aic(self._totals(X, sample_weight), self.df_)
 
     def icl(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Integrated completed likelihood by hard assignment, bic - 2 sum log max_k r_k, lower being better.
 
         C. Biernacki, G. Celeux and G. Govaert, IEEE Transactions on Pattern Analysis 22, 2000.
         """
-        totals = self._totals(X, sample_weight)
-        return self.df_ * float(np.log(totals.count)) - 2 * totals.loglik - 2 * totals.certainty
+        return evaluate.icl(self._totals(X, sample_weight), self.df_)
 
     def _totals(self, X: ArrayLike, sample_weight: ArrayLike | None) -> evaluate.Totals:
         observation, x, engine = self._evaluated(X)

@@ -6,10 +6,11 @@ A background comes after the components: it has the last column, and LABEL for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy.special import entr
 
 from mixtura.background import LABEL
 from mixtura.engine import Engine, one_blas_thread, reduce
@@ -73,14 +74,19 @@ def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums by weight over rows: ``loglik``, ``count`` of rows, and ``certainty``, log max_k r_k."""
+    """Sums by weight over rows: ``loglik``, ``count`` of rows, ``certainty``, log max_k r_k, and ``entropy``,
+    -sum_k r_k log r_k."""
 
     loglik: float
     count: float
     certainty: float
+    entropy: float
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(self.loglik + other.loglik, self.count + other.count, self.certainty + other.certainty)
+        return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __mul__(self, factor: float) -> Totals:
+        return Totals(*(factor * part for part in astuple(self)))
 
 
 def totals(observation: Observation, rows: Rows, engine: Engine) -> Totals:
@@ -88,8 +94,32 @@ def totals(observation: Observation, rows: Rows, engine: Engine) -> Totals:
 
     def of_block(block: Rows) -> Totals:
         resp, total, log_density, _ = posterior(observation, block.x)
-        certainty = np.log(resp.max(axis=0) / total)
+        resp /= total
+        certainty, entropy = np.log(resp.max(axis=0)), entr(resp).sum(axis=0)
         weight = np.ones(len(block)) if block.weight is None else block.weight
-        return Totals(float(weight @ log_density), block.total, float(weight @ certainty))
+        return Totals(float(weight @ log_density), block.total, float(weight @ certainty), float(weight @ entropy))
 
     return reduce(engine, of_block, _blocks(observation, InMemory(rows)))
+
+
+# criteria: lower is better --------------------------------------------------------------------------------------------
+
+
+def aic(totals: Totals, df: int) -> float:
+    """Akaike information criterion, 2 df - 2 loglik."""
+    return 2 * df - 2 * totals.loglik
+
+
+def bic(totals: Totals, df: int) -> float:
+    """Bayesian information criterion, df log n - 2 loglik."""
+    return df * float(np.log(totals.count)) - 2 * totals.loglik
+
+
+def icl(totals: Totals, df: int) -> float:
+    """Integrated completed likelihood by hard assignment: BIC - 2 sum log max_k r_k."""
+    return bic(totals, df) - 2 * totals.certainty
+
+
+def icl_entropy(totals: Totals, df: int) -> float:
+    """Integrated completed likelihood by soft assignment: BIC - 2 sum_k r_k log r_k."""
+    return bic(totals, df) + 2 * totals.entropy

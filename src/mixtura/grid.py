@@ -36,6 +36,7 @@ from mixtura import cohort, em, evaluate, initialize, start, validation
 from mixtura.cohort import Board, Reached
 from mixtura.degeneracy import HARMLESS, n_degenerate, states
 from mixtura.engine import Serial
+from mixtura.evaluate import Totals
 from mixtura.families import FAMILIES
 from mixtura.hierarchical import agglomerate, distinct
 from mixtura.initialize import STARTS
@@ -49,7 +50,7 @@ Cell = tuple[str, int]
 SEARCH_ROWS = 2_000
 """Rows that cells are searched on: what they decide, the passes over all rows refine."""
 
-TREE_ROWS = 400
+TREE_ROWS = 250
 """Rows that are agglomerated."""
 
 ROUGH, FINE, LAST = 0.3, 0.01, 1e-4
@@ -87,16 +88,17 @@ DOOMED = (8, 24)
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What a cell has come to: ``loglik`` (total nats, in the weights as they were given) of its ``model`` after so
-    many ``passes``, those of the start that won; ``seconds`` are its share of the time by passes.  ``degenerate``
-    counts components, ``reason`` says what is wrong with them, "" if nothing is."""
+    """What a cell has come to: the ``totals`` (in the weights as they were given) of its ``model``, after so many
+    ``passes`` of the start that won, and the ``seconds`` that are its share of the time.
+
+    ``reason`` says what is wrong with its components, "" if nothing is.
+    """
 
     model: Mixture
-    loglik: float
+    totals: Totals
     passes: int
     seconds: float
     converged: bool
-    degenerate: int
     reason: str
 
 
@@ -133,12 +135,7 @@ def filled(
         board, reached = searched(
             tasks, cells, sample, first, until, lambda part: progress(int(part * len(cells)), len(cells))
         )
-        passes = sum(one.passes for one in reached.values()) or 1
-        for cell, one in reached.items():
-            model = cohort.model_of(board, cell[0], one.theta)
-            seconds = (time.monotonic() - began) * one.passes / passes
-            fit = _fit(tasks[cell[0]], model, one.loglik, one.passes, seconds, one.settled)
-            answers[cell] = replace(fit, degenerate=1, reason=NARROWING) if one.left and fit.degenerate == 0 else fit
+        answers |= _answers(tasks, board, reached, time.monotonic() - began)
     rest = [cell for cell in cells if cell not in answers]
     if 2 * len(rest) < len(cells):  # the rows have a place in tables: what has none there is narrow, not they
         return answers | dict.fromkeys(rest, NO_SPREAD)
@@ -165,14 +162,26 @@ def _plain(task: Task) -> bool:
     )
 
 
-def _fit(task: Task, model: Mixture, loglik: float, passes: int, seconds: float, converged: bool) -> Fit:
-    """The fit of a model to the rows of ``task``, whose log-likelihood is in its scaled weights."""
+def _answers(
+    tasks: Mapping[str, Task], board: Board, reached: Mapping[Cell, Reached], seconds: float
+) -> dict[Cell, Fit | str]:
+    """The fits of what the cells have reached."""
+    passes = sum(one.passes for one in reached.values())
+    totals = cohort.totals(board, [code for code, _ in reached], list(reached.values()))
+    answers: dict[Cell, Fit | str] = {}
+    for (cell, one), total in zip(reached.items(), totals, strict=True):
+        task, model = tasks[cell[0]], cohort.model_of(board, cell[0], one.theta)
+        reason = (_wrong(task, model) or NARROWING) if one.left else ""
+        share = seconds * one.passes / passes
+        answers[cell] = Fit(model, total * task.scale, one.passes, share, one.settled, reason)
+    return answers
+
+
+def _wrong(task: Task, model: Mixture) -> str:
+    """What is wrong with components of the model, in words; "" if nothing is."""
     found = states(task.problem.update, model, task.n_present)[0]
     wrong = [state for state in found if state not in HARMLESS]
-    reason = ", ".join(
-        f"{wrong.count(state)} of {model.n_components} components {state}" for state in dict.fromkeys(wrong)
-    )
-    return Fit(model, loglik * task.scale, passes, seconds, converged, len(wrong), reason)
+    return ", ".join(f"{wrong.count(state)} of {len(found)} components {state}" for state in dict.fromkeys(wrong))
 
 
 # starting -------------------------------------------------------------------------------------------------------------
@@ -345,8 +354,12 @@ def moved_to(search: Search, board: Board) -> Search:
 
 
 def changed_since(search: Search, before: Search) -> set[Cell]:
-    """Cells that have something better than before."""
-    return {cell for cell, one in search.best.items() if before.best.get(cell) is not one}
+    """Cells that have something better than before, and not for being nearer to the end."""
+    return {
+        cell
+        for cell, one in search.best.items()
+        if cell not in before.best or one.loglik > before.best[cell].loglik + ROUGH
+    }
 
 
 def nearest(search: Search) -> list[Cell]:
@@ -487,7 +500,7 @@ def one_by_one(
                 continue
             fit = _best_of(task, cell[1], first, before)
             answers[cell] = fit
-            if fit.degenerate == 0:
+            if not fit.reason:
                 before = fit
         return answers
 
@@ -501,7 +514,7 @@ def _best_of(task: Task, k: int, first: Partitions, before: Fit | None) -> Fit:
     fits = []
     for resp in first.resp[k]:
         fits.append(_carried(task, initialize.from_responsibilities(first.rows, resp, update)))
-        if fits[-1].degenerate == 0:
+        if not fits[-1].reason:
             break
     best = max(fits, key=_rank)
     if before is not None and before.model.n_components == k - 1 and _rank(best) < _rank(before):
@@ -509,8 +522,8 @@ def _best_of(task: Task, k: int, first: Partitions, before: Fit | None) -> Fit:
     return best
 
 
-def _rank(fit: Fit) -> tuple[int, float]:
-    return -fit.degenerate, fit.loglik
+def _rank(fit: Fit) -> tuple[bool, float]:
+    return not fit.reason, fit.totals.loglik
 
 
 def _halved(model: Mixture) -> Mixture:
@@ -533,4 +546,7 @@ def _carried(task: Task, begin: Mixture) -> Fit:
         if latest.index in DOOMED and n_degenerate(update, latest.model, task.n_present):
             break
     converged = latest.reason not in (None, em.Reason.MAX_ITER, em.Reason.REG_COVAR)
-    return _fit(task, latest.model, latest.loglik, latest.index, time.monotonic() - began, converged)
+    rows = task.problem.source.rows
+    totals = evaluate.totals(latest.model.observation, rows, task.problem.engine) * task.scale
+    reason = _wrong(task, latest.model)
+    return Fit(latest.model, totals, latest.index, time.monotonic() - began, converged, reason)
