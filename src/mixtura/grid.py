@@ -50,8 +50,8 @@ Cell = tuple[str, int]
 SEARCH_ROWS = 2_000
 """Rows that cells are searched on: what they decide, the passes over all rows refine."""
 
-TREE_ROWS = 250
-"""Rows that are agglomerated."""
+TREE_ROWS = 600
+"""Rows that are agglomerated at most."""
 
 ROUGH, FINE, LAST = 0.3, 0.01, 1e-4
 """Nats left to gain, as far as the gains of EM tell: while cells are compared, at the end, and of those that a
@@ -205,7 +205,8 @@ def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np
             made = STARTS[init](sample, k, update, rng)
             resp[k] = [evaluate.responsibilities(made.observation, sample.rows.x, Serial())]
         return Partitions(sample.rows, resp)
-    part = InMemory(rows).sample(TREE_ROWS, rng)
+    few = max(200 + 10 * rows.x.shape[1], len(rows) // 4)
+    part = InMemory(rows).sample(min(few, TREE_ROWS), rng)
     y = initialize.coordinates(part, "scaling")
     if y.shape[1] == 0 or len(distinct(part.x)[0]) < max(counts):
         chance = rng.random((len(part), max(counts)))
