@@ -4,7 +4,17 @@ from mixtura.estimators import GaussianMixture
 from mixtura.merging import merge_clusters
 from mixtura.mixture import Mixture
 from mixtura.priors import ChenTan, EigenvalueRatio, FraleyRaftery
+from mixtura.select import Selection, select
 
-__all__ = ["ChenTan", "EigenvalueRatio", "FraleyRaftery", "GaussianMixture", "Mixture", "merge_clusters"]
+__all__ = [
+    "ChenTan",
+    "EigenvalueRatio",
+    "FraleyRaftery",
+    "GaussianMixture",
+    "Mixture",
+    "Selection",
+    "merge_clusters",
+    "select",
+]
 
 __version__ = "0.1.0.dev0"

@@ -75,6 +75,9 @@ BLOCK = 1 << 17
 SHARED = 4
 """Blocks from which they are worth being shared out."""
 
+ROUNDED = 1e-11
+"""Gain of a cycle, as a part of the log-likelihood, that may as well be rounding."""
+
 UNDERFLOW = 1e-280
 """A sum of densities under this has lost digits."""
 
@@ -710,6 +713,7 @@ def climb(
             hopeless = loglik + PATIENCE * (loglik - loglik0) < rival
             still = np.where(part < 1, (loglik1 - loglik0) * np.maximum(part**2 / (1 - part**2), 1.0), np.inf)
             settled = (still < tol) & (loglik - loglik1 < tol)
+            settled |= loglik - loglik0 < ROUNDED * np.abs(loglik)
         over = until is not None and time.monotonic() > until
         done = settled | ill | hopeless | (cycle == cycles - 1) | over
         for m in np.flatnonzero(done):

@@ -275,6 +275,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             run = runs.without_degenerate(task, run, printer)
         self._keep(task, run, outcomes)
 
+    def _resume(self, X: ArrayLike, sample_weight: ArrayLike | None, begin: Mixture) -> None:
+        """Run from a model that is known, a member of the family, without a word."""
+        with one_blas_thread():
+            task = self._task(X, sample_weight)
+            run = runs.carried(task, begin, self._printer(task))
+            self._keep(task, run, {0: runs.outcome(task, run.last)})
+
     def _printer(self, task: Task) -> Printer:
         return Printer(self.verbose, self.covariance_type, task.scale)
 

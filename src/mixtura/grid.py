@@ -14,7 +14,7 @@ carried to where less than FINE nats are left to gain.
 
 All this is done in tables of sums (cohort.py), on SEARCH_ROWS of the rows at most, and the end on all of them.  What
 has no place there, because a component is on its way to the floor, a prior is asked for, or columns are constant, is
-fitted one by one (em.py).
+fitted one by one (em.py); so is the end where all rows make too large a table of features (LARGEST).
 
 References: C. Fraley and A. E. Raftery, "Model-based clustering, discriminant analysis, and density estimation", JASA
 97, 2002; L. Scrucca and A. E. Raftery, "Improved initialisation of model-based clustering using Gaussian hierarchical
@@ -79,8 +79,8 @@ REACH = 0.8
 NEAR, CHOSEN = 10.0, 8
 """Difference of BIC from the best up to which cells look further, and how many of them do at most."""
 
-WIDEST, LARGEST = 40, 1 << 25
-"""Features, and numbers in T(Y) of all rows, up to which there are tables."""
+WIDEST, LARGEST = 40, 1 << 26
+"""Features, and numbers in T(Y) of all rows, up to which there are tables: half a gigabyte."""
 
 DOOMED = (8, 24)
 """Passes after which a run with a degenerate component is not carried further."""
@@ -135,7 +135,12 @@ def filled(
         board, reached = searched(
             tasks, cells, sample, first, until, lambda part: progress(int(part * len(cells)), len(cells))
         )
-        answers |= _answers(tasks, board, reached, time.monotonic() - began)
+        if board.n_rows == source.n_rows:
+            answers |= _answers(tasks, board, reached, time.monotonic() - began)
+        else:  # they have been searched on a sample only
+            for cell, fit in ended(tasks, board, reached, until):
+                answers[cell] = fit
+                progress(len(answers), len(answers) + len(cells))
     rest = [cell for cell in cells if cell not in answers]
     if 2 * len(rest) < len(cells):  # the rows have a place in tables: what has none there is narrow, not they
         return answers | dict.fromkeys(rest, NO_SPREAD)
@@ -249,7 +254,7 @@ def searched(
         search = tried(search, looked(search, neighbours(search, changed)), until)
         changed = changed_since(search, before)
         progress(0.2 + 0.2 * (number + 1))
-    if len(sample) < len(rows):
+    if len(sample) < len(rows) <= LARGEST / len(search.board.features):
         search = moved_to(search, cohort.seen_from(search.board, rows))
     search = finished(search, list(search.best), FINE, until)
     for chance in range(CHANCES):
@@ -506,6 +511,17 @@ def one_by_one(
         return answers
 
     return next(iter(tasks.values())).problem.engine.map(of_family, families)
+
+
+def ended(
+    tasks: Mapping[str, Task], board: Board, reached: Mapping[Cell, Reached], until: float | None
+) -> Iterator[tuple[Cell, Fit | str]]:
+    """What cells that were searched on a sample come to on all rows, by runs of their own."""
+    for cell, one in reached.items():
+        if until is not None and time.monotonic() > until:
+            yield cell, OUT_OF_TIME
+        else:  # rows are many: it is their blocks that share out the cores
+            yield cell, _carried(tasks[cell[0]], cohort.model_of(board, cell[0], one.theta))
 
 
 def _best_of(task: Task, k: int, first: Partitions, before: Fit | None) -> Fit:

@@ -1,4 +1,4 @@
-"""Pictures of a mixture: rows under ellipses, a density with its components, the log-likelihood.
+"""Pictures of a mixture: rows under ellipses, a density with its components, the log-likelihood; and of a selection.
 
 A Gaussian component holds the share p of its own probability inside the ellipse
 
@@ -7,7 +7,7 @@ A Gaussian component holds the share p of its own probability inside the ellipse
 whose half axes are sqrt(chi2_2^-1(p) * eigenvalue) along the eigenvectors of S_k. With more than
 two features the ellipse is that of the marginal of the two features drawn, which is again Gaussian.
 
-Every function takes a fitted estimator or a Mixture first, draws on ``ax`` (a figure of its own
+Every function takes a fitted estimator, a Mixture or a Selection first, draws on ``ax`` (a figure of its own
 when None), returns the Axes and leaves matplotlib's settings, other figures and the screen alone.
 """
 
@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
 
 from mixtura import validation
+from mixtura.families import family_of
 from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.rows import Array
 
@@ -307,6 +308,121 @@ def loglik(model: object, *, ax: Axes | None = None) -> Axes:
         va="bottom",
     )
     return ax
+
+
+def criterion(selection: object, criterion: str | None = None, *, ax: Axes | None = None) -> Axes:
+    """Draw a criterion of model choice against the number of components, a line for each covariance family.
+
+    Families of one shape and orientation have one colour; whole lines are of equal volumes, broken ones of variable
+    ones.  Models that are not ok leave a gap; the best one has a ring.
+
+    Parameters
+    ----------
+    selection : Selection
+        What ``select`` gave.
+    criterion : {"bic", "icl", "icl_entropy", "aic", "loglik", "cv"}, optional
+        A column of its table; default the one that chose.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or no selection.
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import select
+    >>> from mixtura.plot import criterion
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> ax = criterion(select(X, [1, 2], ["EEE", "VVV"], random_state=0))
+    >>> ax.get_ylabel()
+    'BIC (lower is better)'
+    """
+    records = getattr(selection, "records", None)
+    if not isinstance(records, tuple):
+        raise ValueError(f"criterion needs a Selection, got {type(selection).__name__}: pass what select() gave")
+    chose = str(getattr(selection, "criterion", "bic"))
+    column = validation.one_of(
+        chose if criterion is None else criterion, "criterion", [name for name in MEASURES if name in records[0]]
+    )
+    ax = _axes(ax)
+    from matplotlib.ticker import MaxNLocator
+
+    named = list(dict.fromkeys(str(one["covariance_type"]) for one in records))
+    for name in named:
+        own = sorted((one for one in records if one["covariance_type"] == name), key=lambda one: one["n_components"])
+        color, dash, marker = _family_style(name)
+        ax.plot(
+            [one["n_components"] for one in own],
+            [one[column] if one["status"] == "ok" else np.nan for one in own],
+            color=color,
+            linestyle=dash,
+            marker=marker,
+            linewidth=1.3,
+            markersize=4.5,
+            markerfacecolor=color if dash == "-" else "white",
+            label=name,
+        )
+    label, sign = MEASURES[column]
+    known = [one for one in records if one["status"] == "ok" and np.isfinite(one[column])]
+    if known:
+        best = min(known, key=lambda one: sign * one[column])
+        place = best["n_components"], best[column]
+        ax.plot(*place, marker="o", markersize=13, markerfacecolor="none", markeredgecolor="black", linestyle="none")
+        below = sign > 0
+        ax.annotate(
+            f"{best['covariance_type']}, {best['n_components']}",
+            place,
+            xytext=(0, -12 if below else 12),
+            textcoords="offset points",
+            ha="center",
+            va="top" if below else "bottom",
+        )
+        ax.margins(y=0.12)
+    else:
+        ax.text(0.5, 0.5, "no model is ok", transform=ax.transAxes, ha="center")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.ticklabel_format(axis="y", useOffset=False)
+    ax.set_xlabel("number of components")
+    ax.set_ylabel(f"{label} ({'lower' if sign > 0 else 'higher'} is better)")
+    ax.legend(
+        title="covariance type",
+        ncols=1,
+        **LEGEND | {"loc": "center left"},
+        bbox_to_anchor=(1.01, 0.5),
+        handlelength=3,
+        frameon=False,
+    )
+    return ax
+
+
+MEASURES = {
+    "bic": ("BIC", 1.0),
+    "icl": ("ICL", 1.0),
+    "icl_entropy": ("ICL, soft assignment", 1.0),
+    "aic": ("AIC", 1.0),
+    "cv": ("held-out log density per row", -1.0),
+    "loglik": ("log-likelihood", -1.0),
+}
+"""Columns of a selection that can be drawn: what they are called, and the sign that makes less better."""
+
+KINDS = ("II", "EI", "VI", "EE", "VE", "EV", "VV")
+"""Shape and orientation: a colour and a marker each."""
+
+
+def _family_style(name: str) -> tuple[Any, str, str]:
+    """Colour, dash and marker of a covariance family."""
+    code = family_of(name).code
+    kind = KINDS.index(code[1:])
+    return OKABE_ITO[kind], "-" if code[0] == "E" else "--", MARKERS[kind]
 
 
 # what the functions above share -------------------------------------------------------------------

@@ -1,11 +1,43 @@
-"""What ``verbose`` prints: the start, the progress and the reason for stopping."""
+"""What ``verbose`` prints: the start, the progress and the reason for stopping; and a bar for what takes longer."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
 from mixtura.em import WINDOW, Pass, Reason
 from mixtura.mixture import Mixture
+
+
+@contextmanager
+def meter(progress: Any, text: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A function to call with how much is done of how much.
+
+    ``progress`` is such a function itself; or True for a bar on standard error, False for none, None for one where
+    that is a terminal and rich is installed.
+    """
+    if callable(progress):
+        yield progress
+        return
+    if progress not in (None, True, False):
+        raise ValueError(f"progress must be a bool, None or a function, got {progress!r}: choose one of these")
+    there = find_spec("rich") is not None
+    if progress and not there:
+        raise ImportError('the progress bar needs rich, which is not installed: pip install "mixtura[cli]"')
+    if not (progress or (progress is None and there and sys.stderr is not None and sys.stderr.isatty())):
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        shown = bar.add_task(text, total=total)
+        yield lambda done, total: bar.update(shown, completed=done, total=total)
 
 
 class Printer:

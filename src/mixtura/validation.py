@@ -27,6 +27,18 @@ def count(value: Any, name: str, *, least: int = 1) -> int:
     raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}: give a whole number")
 
 
+def counts(values: Any, name: str) -> list[int]:
+    """Integers of at least one, each once and in order, from one or several."""
+    if isinstance(values, numbers.Integral):
+        values = [values]
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name} must be an integer or several, got {values!r}: give range(1, 10), for example")
+    found = sorted({count(value, f"each of {name}") for value in values})
+    if not found:
+        raise ValueError(f"{name} must hold an integer, got none: give range(1, 10), for example")
+    return found
+
+
 def number(value: Any, name: str, *, least: float = 0.0) -> float:
     """A finite real number of at least ``least``."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -1,0 +1,546 @@
+"""Model choice: a criterion over a grid of covariance families and numbers of components, and what it says in words.
+
+With l the log-likelihood of a cell (in nats, weights as they were given), df its free parameters, n the sum of the
+weights and r_nk the posteriors, lower is better:
+
+    BIC          df log n - 2 l
+    ICL          BIC - 2 sum_n w_n log max_k r_nk        by hard assignment: each row to its most probable component
+    ICL entropy  BIC - 2 sum_nk w_n r_nk log r_nk        by soft assignment
+    AIC          2 df - 2 l
+
+and, the other way round, higher is better for
+
+    CV           log density per unit of weight of rows that were held out, FOLDS times a part of them
+
+How the cells are filled is told in grid.py.  The winner is carried to its end and looked at as any other fit is; if it
+turns out to be degenerate, it is a collapsed cell, and the next one is looked at.
+
+References: G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6, 1978; C. Fraley and A. E.
+Raftery, "Model-based clustering, discriminant analysis, and density estimation", JASA 97, 2002; C. Biernacki, G.
+Celeux and G. Govaert, "Assessing a mixture model for clustering with the integrated completed likelihood", IEEE
+Transactions on Pattern Analysis and Machine Intelligence 22, 2000; H. Akaike, "A new look at the statistical model
+identification", IEEE Transactions on Automatic Control 19, 1974; P. Smyth, "Model selection for probabilistic
+clustering using cross-validated likelihood", Statistics and Computing 10, 2000; R. E. Kass and A. E. Raftery, "Bayes
+factors", JASA 90, 1995 (what a difference of BIC means).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.model_selection import KFold
+
+from mixtura import evaluate, grid, start, validation
+from mixtura.degeneracy import distinct_rows
+from mixtura.estimators import GaussianMixture
+from mixtura.evaluate import Totals
+from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
+from mixtura.frames import frame
+from mixtura.grid import Fit
+from mixtura.initialize import STARTS
+from mixtura.progress import counted, meter
+from mixtura.rows import AnyArray, Rows
+from mixtura.runs import Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CRITERIA = {"bic": "BIC", "icl": "ICL", "aic": "AIC", "cv": "cross-validated log-likelihood"}
+"""What can be asked for, and what it is called."""
+
+FOLDS = 5
+"""Parts of the rows that are held out in turn."""
+
+EVIDENCE = ((2.0, "hardly any"), (6.0, "positive"), (10.0, "strong"), (math.inf, "very strong"))
+"""Differences of BIC, and the evidence that they are (Kass and Raftery 1995)."""
+
+CLOSE = 10.0
+"""Difference of BIC, ICL or AIC up to which another model is close behind; of log-likelihood, half of it."""
+
+SHOWN = 4
+"""Models close behind that are named, and cells of a group."""
+
+COARSE = 0.5
+"""Step of rounded values, in standard deviations of the narrowest component, from which it matters."""
+
+MANY_TIES = 0.05
+"""Part of the rows that equal another one, from which it is said."""
+
+TIES_COUNTED = 10_000
+"""Rows that are looked at for ties."""
+
+Named = tuple[str, int]
+"""A covariance type, as it was asked for, and a number of components."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """Models of a grid, and which of them a criterion chooses.
+
+    ``records``: a dict for each cell, as the rows of ``table`` are; ``criterion``: the one asked for; ``n_rows``,
+    ``n_features``: of the data; ``seconds``: all it took; ``remarks``: what else is to be said of data and models.
+    """
+
+    records: tuple[Mapping[str, Any], ...]
+    criterion: str
+    n_rows: int
+    n_features: int
+    seconds: float
+    remarks: tuple[str, ...]
+    winner: GaussianMixture | None
+
+    @cached_property
+    def table(self) -> Any:
+        """A row for each cell, a frame of pandas or polars if one of them is installed, else a list of records; with
+
+        ``covariance_type``, ``n_components``
+        ``loglik``       total log-likelihood, nats
+        ``df``           free parameters
+        ``bic``, ``icl``, ``icl_entropy``, ``aic``   lower is better; ICL by hard and by soft assignment
+        ``cv``           log density per unit of weight of rows held out, higher is better; if it was asked for
+        ``n_iter``       passes of EM since the start that won
+        ``seconds``      share of the time
+        ``status``       "ok", "collapsed", "failed" or "skipped"
+        ``reason``       why not ok, or what else there is to say
+
+        Where status is not "ok" there are no numbers but ``df`` and ``seconds``.
+        """
+        return frame(self.records)
+
+    @property
+    def ranked(self) -> list[Mapping[str, Any]]:
+        """The cells that are ok, best first."""
+        sign = _sign(self.criterion)
+        usable = [one for one in self.records if one["status"] == "ok" and np.isfinite(one[self.criterion])]
+        return sorted(usable, key=lambda one: (sign * one[self.criterion], one["df"]))
+
+    @property
+    def best_(self) -> GaussianMixture:
+        """The fitted estimator of the winner; ValueError if no cell of the grid is ok."""
+        if self.winner is None:
+            raise ValueError(f"no cell of the grid is ok, so that there is no best one: {'; '.join(self._troubles())}")
+        return self.winner
+
+    def __repr__(self) -> str:
+        if self.winner is None:
+            return f"Selection(none of {counted(len(self.records), 'cell', 'cells')} is ok)"
+        best = self.ranked[0]
+        value = _digits(best[self.criterion], self.criterion)
+        return f"Selection({_name(best)}: {self.criterion} {value}, of {counted(len(self.records), 'cell', 'cells')})"
+
+    def plot(self, *, ax: Axes | None = None, criterion: str | None = None) -> Axes:
+        """Draw the criterion against the number of components, a line for each family; needs ``mixtura[plot]``."""
+        from mixtura import plot
+
+        return plot.criterion(self, criterion, ax=ax)
+
+    def summary(self) -> str:
+        """What was found, in words: the winner, by how much, what is close behind, what failed and why."""
+        lines = []
+        if self.winner is None:
+            lines.append(f"No model could be fitted to {counted(self.n_rows, 'row', 'rows')}.")
+        else:
+            lines += [*self._choice(), *self._rivals(), *self._others(), *self._edges()]
+        lines += [f"{text}." for text in (*self._troubles(), *self.remarks)]
+        return "\n".join(lines)
+
+    # words -----------------------------------------------------------------------------------------------------------
+
+    def _choice(self) -> list[str]:
+        best = self.ranked[0]
+        value = _digits(best[self.criterion], self.criterion)
+        kinds = len({one["covariance_type"] for one in self.records})
+        counts = sorted({one["n_components"] for one in self.records})
+        better = "lower" if _sign(self.criterion) > 0 else "higher"
+        df = counted(best["df"], "free parameter", "free parameters")
+        data = f"{counted(self.n_rows, 'row', 'rows')}, {counted(self.n_features, 'feature', 'features')}"
+        types = counted(kinds, "covariance type", "covariance types")
+        components = "component" if counts == [1] else "components"
+        models = counted(len(self.records), "model", "models")
+        return [
+            f"{_name(best)}, by {CRITERIA[self.criterion]} ({value}; {better} is better).",
+            f"Log-likelihood {best['loglik']:.2f} with {df}; {data}.",
+            f"Compared: {types} with {_ranges(counts)} {components}, {models} in {self.seconds:.1f} s.",
+        ]
+
+    def _rivals(self) -> list[str]:
+        """By how much the winner won, and over what."""
+        best, *others = self.ranked
+        if not others:
+            return ["No other model can be compared."]
+        gaps = [self._gap(best, other) for other in others]
+        unit = "nats of held-out log-likelihood" if self.criterion == "cv" else CRITERIA[self.criterion]
+        said = f"The next best is {_name(others[0])}, {gaps[0]:.2f} {unit} behind"
+        if self.criterion == "bic":
+            word = next(word for limit, word in EVIDENCE if gaps[0] < limit)
+            said += f": {word} evidence"
+        near = [other for other, gap in zip(others, gaps, strict=True) if gap < self._near]
+        if len(near) > 1:
+            listed = ", ".join(f"{_short(other)} (+{self._gap(best, other):.2f})" for other in near[:SHOWN])
+            more = f" and {len(near) - SHOWN} more" if len(near) > SHOWN else ""
+            said += f". Close behind: {listed}{more}"
+        return [said + "."]
+
+    @property
+    def _near(self) -> float:
+        return CLOSE / 2 if self.criterion == "cv" else CLOSE
+
+    def _gap(self, best: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+        """How far behind the ``best`` one is, in units of the criterion; of held-out log density in nats of all."""
+        gap = _sign(self.criterion) * float(other[self.criterion] - best[self.criterion])
+        return gap * self.n_rows if self.criterion == "cv" else gap
+
+    def _others(self) -> list[str]:
+        """Whether other criteria would have chosen the same."""
+        best = self.ranked[0]
+        differ = []
+        for criterion in ("bic", "icl", "aic"):
+            first = replace(self, criterion=criterion).ranked[0]
+            if criterion != self.criterion and first is not best:
+                differ.append(f"{CRITERIA[criterion]} would choose {_short(first)}")
+        return [f"{'; '.join(differ)}."] if differ else ["BIC, ICL and AIC agree."]
+
+    def _edges(self) -> list[str]:
+        """Whether the winner sits on the edge of the grid."""
+        counts = sorted({one["n_components"] for one in self.records})
+        k = self.ranked[0]["n_components"]
+        if len(counts) > 1 and k == counts[-1]:
+            return [f"{k} is the largest number of components that was tried: there may be better ones beyond."]
+        if len(counts) > 1 and k == counts[0] > 1:
+            return [f"{k} is the smallest number of components that was tried: there may be better ones below."]
+        return []
+
+    def _troubles(self) -> list[str]:
+        """What is not ok, by reason."""
+        groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for one in self.records:
+            if one["reason"]:
+                groups.setdefault((one["status"], _kind(one["reason"])), []).append(one)
+        said = []
+        for (status, reason), those in sorted(groups.items(), key=lambda item: -len(item[1])):
+            which = ", ".join(_short(one) for one in those[:SHOWN])
+            more = f" and {len(those) - SHOWN} more" if len(those) > SHOWN else ""
+            head = f"{counted(len(those), 'model', 'models')} " + ("" if status == "ok" else f"{status}, ")
+            said.append(f"{head}{reason}: {which}{more}")
+        return said
+
+
+def _sign(criterion: str) -> float:
+    return -1.0 if criterion == "cv" else 1.0
+
+
+def _name(one: Mapping[str, Any]) -> str:
+    return f"{one['covariance_type']} with {counted(one['n_components'], 'component', 'components')}"
+
+
+def _short(one: Mapping[str, Any]) -> str:
+    return f"{one['covariance_type']},{one['n_components']}"
+
+
+def _digits(value: float, criterion: str) -> str:
+    return f"{value:.4f} per row" if criterion == "cv" else f"{value:.2f}"
+
+
+def _kind(reason: str) -> str:
+    """A reason without its numbers: what it has in common with others."""
+    return "components " + reason.split("components ", 1)[1] if " of " in reason else reason
+
+
+def _ranges(counts: Sequence[int]) -> str:
+    if len(counts) > 2 and counts == list(range(counts[0], counts[-1] + 1)):
+        return f"{counts[0]} to {counts[-1]}"
+    return ", ".join(map(str, counts))
+
+
+def select(
+    X: ArrayLike,
+    n_components: int | Iterable[int] = range(1, 10),
+    covariance_types: str | Sequence[str] = "all",
+    criterion: str = "bic",
+    prior: Any = None,
+    sample_weight: ArrayLike | None = None,
+    init: str = "auto",
+    time_budget: float | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    progress: bool | Callable[[int, int], None] | None = None,
+) -> Selection:
+    """Fit a grid of covariance families and numbers of components, and choose one.
+
+    Parameters
+    ----------
+    X : array-like or frame of shape (n, d)
+        Finite rows; a 1-D array is one feature.
+    n_components : int or iterable of int
+        Numbers of components.
+    covariance_types : "all", str or sequence of str
+        The families, by codes or by scikit-learn's names; "all" are the fourteen codes.  Of one feature only volumes
+        are left: E and V.
+    criterion : {"bic", "icl", "aic", "cv"}
+        What chooses: the information criteria, or the log density of rows that are held out, a fifth at a time (which
+        takes six times as long).
+    prior : None, str or object
+        As for :class:`GaussianMixture`; criteria are those of the log-likelihood at the penalised fit.
+    sample_weight : array-like of shape (n,) or None
+        Weights of the rows; the criteria count their sum as the number of rows.
+    init : str
+        "auto": two hierarchical clusterings of up to 600 rows, cut for each number of components; or how else all cells
+        begin: "k-means++", "kmeans", "random", "random_from_data", "hierarchical".
+    time_budget : float or None
+        Seconds after which nothing new is begun: models that were not reached are "skipped", what has been found so
+        far is kept.
+    n_jobs : int or None
+        Number of threads; None or -1 is one for each core.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        Source of randomness: which rows are clustered, where there are more, and which are held out.
+    progress : bool, callable or None
+        A bar on standard error: None where that is a terminal and rich is installed, True in any case; or a function
+        that is called with how much is done of how much.
+
+    Returns
+    -------
+    Selection
+        With the ``table`` of all models, the fitted winner ``best_``, ``plot()`` and ``summary()``.
+
+    Raises
+    ------
+    ValueError
+        For parameters or data that cannot be used.  What goes wrong with one model is said in its row of the table.
+
+    References
+    ----------
+    C. Fraley and A. E. Raftery, "Model-based clustering, discriminant analysis, and density estimation", Journal of
+    the American Statistical Association 97, 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import select
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(6, 1, (100, 2))])
+    >>> chosen = select(X, range(1, 4), ["EII", "VVV"], random_state=0)
+    >>> chosen
+    Selection(EII with 2 components: bic 1437.67, of 6 cells)
+    >>> chosen.best_.n_components
+    2
+    """
+    began = time.monotonic()
+    criterion = validation.one_of(criterion, "criterion", list(CRITERIA))
+    validation.one_of(init, "init", ["auto", *STARTS])
+    counts = validation.counts(n_components, "n_components")
+    until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
+    entropy = start.entropy_of(random_state)
+    x = GaussianMixture()._rows(X, reset=True)
+    named = _named(covariance_types, x.shape[1])
+
+    def estimator(name: str, k: int) -> GaussianMixture:
+        return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
+
+    def tasks(X: Any, weight: Any) -> dict[str, Task]:
+        return {code: estimator(name, 1)._task(X, weight) for code, name in named.items()}
+
+    own = tasks(x, sample_weight)
+    task = next(iter(own.values()))
+    n_cells = len(named) * len(counts)
+    rounds = 1 + FOLDS if criterion == "cv" else 1
+    with meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", rounds * n_cells) as say:
+
+        def of_round(number: int) -> Callable[[int, int], None]:
+            return lambda done, total: say(number * n_cells + done, rounds * n_cells)
+
+        found = grid.filled(own, counts, init=init, until=until, progress=of_round(0))
+        cells = {(named[code], k): _record(named[code], k, found[code, k], task) for code in named for k in counts}
+        if criterion == "cv":
+            weight = None if sample_weight is None else validation.sample_weight(sample_weight, len(x))
+            held_out = []
+            for number, (inside, outside) in enumerate(_folds(len(x), entropy)):
+                part = tasks(x[inside], None if weight is None else weight[inside])
+                models = grid.filled(part, counts, init=init, until=until, progress=of_round(1 + number))
+                rows = Rows(x[outside], None if weight is None else weight[outside])
+                held_out.append(_densities(models, rows, task))
+            for code, name in named.items():
+                for k in counts:
+                    cells[name, k] |= _cross_validated(cells[name, k], [one[code, k] for one in held_out])
+        winner = _settled(cells, criterion, found, named, estimator, X, sample_weight)
+        say(rounds * n_cells, rounds * n_cells)
+    names = getattr(winner, "feature_names_in_", None)
+    remarks = [] if winner is None else [*winner.remarks_.values(), *_coarse(x, winner, names)]
+    selection = Selection(
+        records=tuple(cells.values()),
+        criterion=criterion,
+        n_rows=len(x),
+        n_features=x.shape[1],
+        seconds=time.monotonic() - began,
+        remarks=tuple(remarks),
+        winner=winner,
+    )
+    if winner is not None:
+        winner._say(winner.remarks_, stacklevel=3)
+    return selection
+
+
+def _named(covariance_types: Any, n_features: int) -> dict[str, str]:
+    """What the families are called, by their codes; of one feature there are two."""
+    if isinstance(covariance_types, str):
+        every = list(UNIVARIATE) if n_features == 1 else list(FAMILIES)
+        wanted = every if covariance_types == "all" else [covariance_types]
+    else:
+        wanted = list(covariance_types)
+    if not wanted:
+        raise ValueError('covariance_types must name a family, got none: use "all" for every one')
+    named: dict[str, str] = {}
+    for name in wanted:
+        family = validation.family(name, n_features)
+        code = family.code
+        if n_features == 1 and name not in ALIASES:
+            name = code[0]
+            code = UNIVARIATE[name]
+        elif n_features == 1:
+            code = UNIVARIATE[code[0]]
+        named.setdefault(code, name)
+    return named
+
+
+def _record(name: str, k: int, found: Fit | str, task: Task) -> dict[str, Any]:
+    """The row of a cell."""
+    df = family_of(name).n_parameters(k, task.problem.source.n_features)
+    row: dict[str, Any] = {"covariance_type": name, "n_components": k, "loglik": math.nan, "df": df}
+    row |= dict.fromkeys(("bic", "icl", "icl_entropy", "aic"), math.nan)
+    if isinstance(found, str):
+        status, reason = found.split(": ", 1)
+        return row | {"n_iter": 0, "seconds": 0.0, "status": status, "reason": reason}
+    row |= {"n_iter": found.passes, "seconds": found.seconds, "status": "ok", "reason": found.reason}
+    if found.reason:
+        return row | {"status": "collapsed"}
+    if not found.converged:
+        row["reason"] = "stopped before it had converged"
+    return row | {"loglik": found.totals.loglik} | _criteria(found.totals, df)
+
+
+def _criteria(totals: Totals, df: int) -> dict[str, float]:
+    return {
+        "bic": evaluate.bic(totals, df),
+        "icl": evaluate.icl(totals, df),
+        "icl_entropy": evaluate.icl_entropy(totals, df),
+        "aic": evaluate.aic(totals, df),
+    }
+
+
+def _folds(n_rows: int, entropy: int | None) -> Iterable[tuple[Any, Any]]:
+    """Rows inside and outside of each part."""
+    if n_rows < FOLDS:
+        raise ValueError(
+            f"criterion 'cv' holds out rows {FOLDS} times, got {counted(n_rows, 'row', 'rows')}: use 'bic'"
+        )
+    seed = None if entropy is None else entropy % 2**32
+    return list(KFold(FOLDS, shuffle=True, random_state=seed).split(np.empty(n_rows)))
+
+
+def _densities(models: Mapping[Named, Fit | str], rows: Rows, task: Task) -> dict[Named, Totals | str]:
+    """What the models of a fold say of the rows that were held out."""
+    return {
+        cell: (
+            f"in a fold {fit.split(': ', 1)[1]}"
+            if isinstance(fit, str)
+            else "in a fold components collapsed"
+            if fit.reason
+            else evaluate.totals(fit.model.observation, rows, task.problem.engine)
+        )
+        for cell, fit in models.items()
+    }
+
+
+def _cross_validated(row: Mapping[str, Any], parts: Sequence[Totals | str]) -> dict[str, Any]:
+    """The row with what rows that were held out say; one that has nothing to say is not chosen."""
+    missing = [one for one in parts if isinstance(one, str)]
+    if row["status"] != "ok" or missing:
+        reason = row["reason"] or (missing[0] if missing else "")
+        return {**row, "cv": math.nan, "reason": reason}
+    known = [one for one in parts if not isinstance(one, str)]
+    return {**row, "cv": sum(one.loglik for one in known) / sum(one.count for one in known)}
+
+
+def _settled(
+    cells: dict[Named, dict[str, Any]],
+    criterion: str,
+    found: Mapping[Named, Fit | str],
+    named: Mapping[str, str],
+    estimator: Callable[[str, int], GaussianMixture],
+    X: Any,
+    sample_weight: Any,
+) -> GaussianMixture | None:
+    """The winner, carried to its end; its row in ``cells`` says what it has come to.
+
+    Cells that turn out to be degenerate when they are looked at are collapsed, and another one is the winner.
+    """
+    codes = {name: code for code, name in named.items()}
+    ended: dict[Named, GaussianMixture] = {}
+    sign = _sign(criterion)
+    while True:
+        usable = [cell for cell, one in cells.items() if one["status"] == "ok" and np.isfinite(one[criterion])]
+        if not usable:
+            return None
+        best = min(usable, key=lambda cell: (sign * cells[cell][criterion], cells[cell]["df"]))
+        if best in ended:
+            return ended[best]
+        name, k = best
+        fit = found[codes[name], k]
+        assert not isinstance(fit, str)
+        gm = estimator(name, k)
+        gm._resume(X, sample_weight, fit.model)
+        ended[best] = gm
+        row = cells[best]
+        row["n_iter"] = fit.passes + gm.n_iter_
+        if "degenerate" in gm.remarks_:
+            why = gm.remarks_["degenerate"].split(":")[0]
+            row |= {"status": "collapsed", "reason": why, "loglik": math.nan}
+            row |= {key: math.nan for key in ("bic", "icl", "icl_entropy", "aic", "cv") if key in row}
+        else:
+            row |= {"loglik": gm.loglik_, "reason": "" if gm.converged_ else row["reason"]}
+            row |= _criteria(gm._totals(X, sample_weight), row["df"])
+
+
+def _coarse(x: AnyArray, winner: GaussianMixture, names: Sequence[str] | None) -> list[str]:
+    """What there is to say of rounded and of repeated values."""
+    said = []
+    part = x[:TIES_COUNTED]
+    deviations = np.sqrt(np.diagonal(winner.mixture_.covariances, axis1=1, axis2=2).min(axis=0))
+    coarse = []
+    for j, deviation in enumerate(deviations):
+        step = _step(part[:, j])
+        if step > COARSE * deviation:
+            coarse.append(f"{f'x{j}' if names is None else names[j]} in steps of {step:.4g}")
+    if coarse:
+        listed = ", ".join(coarse[:SHOWN]) + (f" and {len(coarse) - SHOWN} more" if len(coarse) > SHOWN else "")
+        said.append(
+            f"Values are rounded, {listed}, which is not small beside the narrowest component: its log-likelihood is "
+            "that of the grid of values, too"
+        )
+    tied = len(part) - distinct_rows(part, np.ones(len(part), dtype=bool))
+    if tied > MANY_TIES * len(part):
+        of = "all" if len(part) == len(x) else "the first"
+        said.append(
+            f"{tied} of {of} {len(part)} rows repeat an earlier one: components can collapse on ties, and a criterion "
+            "counts each row as news"
+        )
+    return said
+
+
+def _step(values: AnyArray) -> float:
+    """The step of which all differences between values are multiples, if there are ties; 0 where there is none."""
+    span = float(np.ptp(values))
+    if span == 0:
+        return 0.0
+    different = np.unique(np.round((values - values.min()) / span, 9))
+    if len(different) > 0.9 * len(values):
+        return 0.0
+    gaps = np.diff(different)
+    multiple = gaps / gaps.min()
+    return float(gaps.min() * span) if np.abs(multiple - np.round(multiple)).max() < 0.01 else 0.0
