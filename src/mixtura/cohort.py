@@ -757,10 +757,16 @@ def _leap(plan: Plan, table: Array, first: Array, second: Array) -> tuple[Array,
 
 
 def _definite(board: Board, plan: Plan, table: Array) -> NDArray[np.bool_]:
-    """Which mixtures (m,) have sums with positive mass and positive definite scatter."""
+    """Which mixtures (m,) have sums from which an M-step makes covariances: where it inverts scatter, that has to be
+    positive definite; what comes from variances along axes shows itself."""
+    sound = np.ones(len(plan.size), dtype=bool)
+    if "free" not in plan.groups:
+        return sound
+    group = plan.groups["free"]
+    own = table[group.place]
     with np.errstate(all="ignore"):
-        scatter = _moments(board, table)[1]
-    good = (table[:, 0] > 0) & np.isfinite(scatter.sum(axis=(1, 2)))
+        scatter = _moments(board, own)[1]
+    good = (own[:, 0] > 0) & np.isfinite(scatter.sum(axis=(1, 2)))
     scatter[~good] = np.eye(board.n_features)
     for begin in range(0, len(scatter), CHUNK):
         part = slice(begin, begin + CHUNK)
@@ -768,4 +774,5 @@ def _definite(board: Board, plan: Plan, table: Array) -> NDArray[np.bool_]:
             np.linalg.cholesky(scatter[part])
         except np.linalg.LinAlgError:
             good[part] &= np.linalg.eigvalsh(scatter[part])[:, 0] > 0
-    return np.asarray(np.logical_and.reduceat(good, plan.first))
+    sound[group.mixtures] = np.logical_and.reduceat(good, group.first)
+    return sound
