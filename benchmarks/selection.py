@@ -89,12 +89,13 @@ def table(rows: list[dict[str, object]]) -> str:
         "| data | n | d | cells | as good | lowest | chosen | BIC | mclust | BIC | s | mclust | ratio |",
         "|---|---:|---:|---:|---:|---:|---|---:|---|---:|---:|---:|---:|",
     ]
-    for row in rows:
-        lines.append(
-            f"| {row['name']} | {row['n']} | {row['d']} | {row['cells']} | {row['good'] / row['cells']:.1%} "
-            f"| {row['lowest']:.3f} | {row['ours']} | {row['ours_bic']:.2f} | {row['theirs']} | {row['theirs_bic']:.2f} "
-            f"| {row['seconds']:.2f} | {row['their_seconds']:.2f} | {row['their_seconds'] / row['seconds']:.1f} |"
-        )
+    lines += [
+        f"| {row['name']} | {row['n']} | {row['d']} | {row['cells']} | {row['good'] / row['cells']:.1%} "
+        f"| {row['lowest']:.3f} | {row['ours']} | {row['ours_bic']:.2f} | {row['theirs']} "
+        f"| {row['theirs_bic']:.2f} | {row['seconds']:.2f} | {row['their_seconds']:.2f} "
+        f"| {row['their_seconds'] / row['seconds']:.1f} |"
+        for row in rows
+    ]
     return "\n".join(lines)
 
 
@@ -110,16 +111,12 @@ def summary(rows: list[dict[str, object]]) -> str:
     slowest = max(small, key=lambda row: row["seconds"], default=None)
     under = [row["name"] for row in rows if row["good"] < 0.95 * row["cells"]]
     worse = [row["name"] for row in rows if row["ours_bic"] > row["theirs_bic"] + 2 * NEAR]
+    share = np.mean([row["good"] / row["cells"] for row in rows])
+    long, short = geometric(ratios(LONG, np.inf)), geometric(ratios(SHORT, LONG))
     lines = [
-        (
-            f"- cells as good, mean over sets: {np.mean([row['good'] / row['cells'] for row in rows]):.1%}; "
-            f"sets under 95 %: {', '.join(under) or 'none'}"
-        ),
+        f"- cells as good, mean over sets: {share:.1%}; sets under 95 %: {', '.join(under) or 'none'}",
         f"- BIC of the chosen model over mclust's: {', '.join(worse) or 'nowhere'}",
-        (
-            f"- ratio of times, geometric mean: {geometric(ratios(LONG, np.inf))} where mclust takes more than {LONG} s, "
-            f"{geometric(ratios(SHORT, LONG))} where {SHORT} to {LONG} s"
-        ),
+        f"- ratio of times, geometric mean: {long} where mclust takes more than {LONG:g} s; {short} from {SHORT:g} s",
     ]
     if slowest is not None:
         lines.append(

@@ -140,10 +140,10 @@ class Board:
 
 
 def board(rows: Rows, engine: Engine) -> Board:
-    """The rows seen about their mean, each feature in its standard deviation."""
+    """The rows seen about their mean, each feature in its standard deviation, if it has one."""
     center = np.average(rows.x, axis=0, weights=rows.weight)
-    y = np.subtract(rows.x, center, dtype=np.float64)
-    unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
+    unit = _units(np.subtract(rows.x, center, dtype=np.float64), rows.weight)
+    unit[unit == 0] = unit.max()
     return Board(_features(rows, center, unit), rows.weight, center, unit, engine)
 
 
@@ -158,17 +158,25 @@ def _features(rows: Rows, center: Array, unit: Array) -> Array:
     return np.concatenate([np.ones((1, y.shape[1])), y, y[i] * y[j]])
 
 
-def suits(rows: Rows) -> bool:
-    """Whether the rows can be seen by a board: no column is constant, and none follows from the others."""
+def suited(rows: Rows) -> tuple[str, ...]:
+    """The families that have a place in tables of these rows: all, if no column is constant and none follows from the
+    others; only those with one variance for all features, if one is or does."""
     if len(rows) < 2:
-        return False
+        return ()
     y = np.subtract(rows.x, np.average(rows.x, axis=0, weights=rows.weight), dtype=np.float64)
-    unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
-    if not (unit > 0).all():
-        return False
-    y /= unit
-    correlation = (y if rows.weight is None else y * rows.weight[:, None]).T @ y / rows.total
-    return bool(np.linalg.eigvalsh(correlation)[0] * ILL_PLACED > 1)
+    unit = _units(y, rows.weight)
+    if not (unit > 0).any():
+        return ()
+    if (unit > 0).all():
+        y /= unit
+        correlation = (y if rows.weight is None else y * rows.weight[:, None]).T @ y / rows.total
+        if np.linalg.eigvalsh(correlation)[0] * ILL_PLACED > 1:
+            return ORDER
+    return tuple(code for code in ORDER if FAMILIES[code].spherical)
+
+
+def _units(y: Array, weight: Array | None) -> Array:
+    return np.sqrt(np.average(y * y, axis=0, weights=weight))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """A grid of mixtures, families times numbers of components, in which every cell learns from its neighbours.
 
-All cells begin at the same partitions, those of two hierarchical trees (mclust's: volumes, in coordinates half way to
-white ones; Ward's: sums of squares, standardised).  Then, in rounds, each cell looks at what its neighbours have found
+All cells begin at the same partitions, those of three hierarchical trees (mclust's: volumes, in coordinates half way to
+white ones; Ward's: sums of squares, of standardised features and of features as they are).  Then, in rounds, each cell looks at what its neighbours have found
 
     one component more       two of them merged: the pairs that lose least
     one component less       one of them split along its longest axis: those with most rows
@@ -28,6 +28,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -64,7 +65,7 @@ ROUNDS, CHANCES, MOVES = 3, 2, 3
 """Looks at the neighbours, at those of cells that have come to nothing, and at what else there may be with as many
 components."""
 
-LOOKS, TRIED = 3, 2
+LOOKS, TRIED = 4, 1
 """Pairs that are merged or components that are split for a look, and how many of the looks are gone on from."""
 
 RIDGE = 1e-6
@@ -79,8 +80,11 @@ REACH = 0.8
 NEAR, CHOSEN = 10.0, 8
 """Difference of BIC from the best up to which cells look further, and how many of them do at most."""
 
-WIDEST, LARGEST = 40, 1 << 26
+WIDEST, LARGEST = 64, 1 << 26
 """Features, and numbers in T(Y) of all rows, up to which there are tables: half a gigabyte."""
+
+SEEDS, GONE_ON = 2, 2
+"""Starts by k-means where cells are fitted one by one, and how many starts are carried to their ends."""
 
 DOOMED = (8, 24)
 """Passes after which a run with a degenerate component is not carried further."""
@@ -88,40 +92,49 @@ DOOMED = (8, 24)
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What a cell has come to: the ``totals`` (in the weights as they were given) of its ``model``, after so many
-    ``passes`` of the start that won, and the ``seconds`` that are its share of the time.
+    """What a cell has come to: the ``totals`` (in the weights as they were given) of the ``model`` that is made when it
+    is wanted, after so many ``passes`` of the start that won, and the ``seconds`` that are its share of the time.
 
     ``reason`` says what is wrong with its components, "" if nothing is.
     """
 
-    model: Mixture
+    make: Callable[[], Mixture]
     totals: Totals
     passes: int
     seconds: float
     converged: bool
     reason: str
 
+    @property
+    def model(self) -> Mixture:
+        return self.make()
+
+
+Tasks = Callable[[str], Task]
+"""The task of a family, by its code; they differ in nothing else."""
+
 
 def filled(
-    tasks: Mapping[str, Task],
+    tasks: Tasks,
+    codes: Sequence[str],
     counts: Sequence[int],
     *,
     init: str = "auto",
     until: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[Cell, Fit | str]:
-    """What each family of ``tasks``, which differ in nothing else, comes to with each number of components.
+    """What each of the families comes to with each number of components.
 
     ``init`` makes the first partitions; after ``until``, on the clock of time.monotonic, nothing new is begun.  A cell
     that has no fit has a sentence that says why.  ``progress`` hears how much of the grid is done, in cells.
     """
     began = time.monotonic()
-    task = next(iter(tasks.values()))
+    task = tasks(codes[0])
     source = task.problem.source
     rng = np.random.default_rng(np.random.SeedSequence(task.entropy).spawn(1)[0])
     enough = start.distinct_points(source, max(counts))
     answers: dict[Cell, Fit | str] = {}
-    cells = [(code, k) for code in tasks for k in counts]
+    cells = [(code, k) for code in codes for k in counts]
     for cell in cells:
         if cell[1] > enough:
             answers[cell] = f"failed: {enough} distinct row{'s' if enough > 1 else ''} for {cell[1]} components"
@@ -131,9 +144,11 @@ def filled(
     sample = source.sample(SEARCH_ROWS, rng)
     first = partitions(sample, sorted({k for _, k in cells}), init, task, rng)
     reached: dict[Cell, Reached] = {}
-    if all(_plain(one) for one in tasks.values()) and cohort.suits(sample):
+    placed = cohort.suited(sample) if _plain(task) else ()
+    placed_cells = [cell for cell in cells if cell[0] in placed]
+    if placed_cells:
         board, reached = searched(
-            tasks, cells, sample, first, until, lambda part: progress(int(part * len(cells)), len(cells))
+            task, placed_cells, sample, first, until, lambda part: progress(int(part * len(cells)), len(cells))
         )
         if board.n_rows == source.n_rows:
             answers |= _answers(tasks, board, reached, time.monotonic() - began)
@@ -141,9 +156,10 @@ def filled(
             for cell, fit in ended(tasks, board, reached, until):
                 answers[cell] = fit
                 progress(len(answers), len(answers) + len(cells))
+    lost = [cell for cell in placed_cells if cell not in answers]
+    if 2 * len(lost) < len(placed_cells):  # the rows have a place in tables: what has none there is narrow, not they
+        answers |= dict.fromkeys(lost, NO_SPREAD)
     rest = [cell for cell in cells if cell not in answers]
-    if 2 * len(rest) < len(cells):  # the rows have a place in tables: what has none there is narrow, not they
-        return answers | dict.fromkeys(rest, NO_SPREAD)
     for family in one_by_one(tasks, rest, first, until):
         answers |= family
         progress(len(answers), len(cells))
@@ -167,18 +183,17 @@ def _plain(task: Task) -> bool:
     )
 
 
-def _answers(
-    tasks: Mapping[str, Task], board: Board, reached: Mapping[Cell, Reached], seconds: float
-) -> dict[Cell, Fit | str]:
+def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], seconds: float) -> dict[Cell, Fit | str]:
     """The fits of what the cells have reached."""
     passes = sum(one.passes for one in reached.values())
+    scale = tasks(next(iter(reached))[0]).scale
     totals = cohort.totals(board, [code for code, _ in reached], list(reached.values()))
     answers: dict[Cell, Fit | str] = {}
     for (cell, one), total in zip(reached.items(), totals, strict=True):
-        task, model = tasks[cell[0]], cohort.model_of(board, cell[0], one.theta)
-        reason = (_wrong(task, model) or NARROWING) if one.left else ""
+        make = partial(cohort.model_of, board, cell[0], one.theta)
+        reason = (_wrong(tasks(cell[0]), make()) or NARROWING) if one.left else ""
         share = seconds * one.passes / passes
-        answers[cell] = Fit(model, total * task.scale, one.passes, share, one.settled, reason)
+        answers[cell] = Fit(make, total * scale, one.passes, share, one.settled, reason)
     return answers
 
 
@@ -201,7 +216,7 @@ class Partitions:
 
 
 def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np.random.Generator) -> Partitions:
-    """Where all families begin: the cuts of two trees, or what ``init`` makes of the rows."""
+    """Where all families begin: the cuts of three trees, or what ``init`` makes of the rows."""
     if init != "auto":
         update = task.problem.update
         sample = initialize.seen_in(rows, update.family.frame)
@@ -219,18 +234,20 @@ def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np
     root = np.sqrt(1.0 if part.weight is None else part.weight[:, None])
     _, singular, axes = np.linalg.svd(y * root, full_matrices=False)
     half_white = y @ (axes.T / np.sqrt(np.maximum(singular, 1e-8 * singular[0])))
-    trees = [agglomerate(half_white, part.weight, "VVV"), agglomerate(y, part.weight, "EII")]
-    return Partitions(
-        part,
-        {k: [validation.one_hot(tree.labels(k), k) for tree in trees[: 1 if k == 1 else 2]] for k in counts},
-    )
+    trees = [
+        agglomerate(half_white, part.weight, "VVV"),
+        agglomerate(y, part.weight, "EII"),
+        agglomerate(initialize.coordinates(part, "rotation"), part.weight, "EII"),
+    ]
+    several = {k: trees[:1] if k == 1 else trees for k in counts}
+    return Partitions(part, {k: [validation.one_hot(tree.labels(k), k) for tree in several[k]] for k in counts})
 
 
 # searching ------------------------------------------------------------------------------------------------------------
 
 
 def searched(
-    tasks: Mapping[str, Task],
+    task: Task,
     cells: Sequence[Cell],
     sample: Rows,
     first: Partitions,
@@ -238,7 +255,6 @@ def searched(
     progress: Callable[[float], None],
 ) -> tuple[Board, dict[Cell, Reached]]:
     """The board of all rows, and what the cells have reached; what has ``left`` needs a floor."""
-    task = next(iter(tasks.values()))
     rows = task.problem.source.rows
     search = Search(cohort.board(sample, task.problem.engine), cells, {}, {})
     seen = cohort.seen_from(search.board, first.rows)
@@ -308,6 +324,7 @@ def healthy(code: str, one: Reached) -> bool:
     return family.pooled or bool(one.table[:, 0].min() >= family.least_rows(d))
 
 
+@cache
 def kin(code: str) -> list[str]:
     """Families that differ in one letter."""
     return [other for other in FAMILIES if sum(a != b for a, b in zip(code, other, strict=True)) == 1]
@@ -486,17 +503,17 @@ def split(tables: Array, most: int) -> Array:
 
 
 def one_by_one(
-    tasks: Mapping[str, Task],
+    tasks: Tasks,
     cells: Sequence[Cell],
     first: Partitions,
     until: float | None,
 ) -> Iterator[dict[Cell, Fit | str]]:
     """The cells of one family after the other, each by itself."""
-    families = [code for code in tasks if any(own == code for own, _ in cells)]
+    families = list(dict.fromkeys(code for code, _ in cells))
 
     def of_family(code: str) -> dict[Cell, Fit | str]:
         # Families share out the cores: inside, blocks follow each other.
-        task = tasks[code]
+        task = tasks(code)
         task = replace(task, problem=replace(task.problem, engine=Serial()))
         answers: dict[Cell, Fit | str] = {}
         before: Fit | None = None
@@ -510,33 +527,33 @@ def one_by_one(
                 before = fit
         return answers
 
-    return next(iter(tasks.values())).problem.engine.map(of_family, families)
+    return tasks(families[0]).problem.engine.map(of_family, families) if families else iter(())
 
 
 def ended(
-    tasks: Mapping[str, Task], board: Board, reached: Mapping[Cell, Reached], until: float | None
+    tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], until: float | None
 ) -> Iterator[tuple[Cell, Fit | str]]:
     """What cells that were searched on a sample come to on all rows, by runs of their own."""
     for cell, one in reached.items():
         if until is not None and time.monotonic() > until:
             yield cell, OUT_OF_TIME
         else:  # rows are many: it is their blocks that share out the cores
-            yield cell, _carried(tasks[cell[0]], cohort.model_of(board, cell[0], one.theta))
+            yield cell, _carried(tasks(cell[0]), cohort.model_of(board, cell[0], one.theta))
 
 
 def _best_of(task: Task, k: int, first: Partitions, before: Fit | None) -> Fit:
-    """The fit from the first partitions; where that has fallen under the one ``before``, with one component less, also
-    from that with a component split."""
-    update = task.problem.update
-    fits = []
-    for resp in first.resp[k]:
-        fits.append(_carried(task, initialize.from_responsibilities(first.rows, resp, update)))
-        if not fits[-1].reason:
-            break
-    best = max(fits, key=_rank)
-    if before is not None and before.model.n_components == k - 1 and _rank(best) < _rank(before):
-        best = max([best, _carried(task, _halved(before.model))], key=_rank)
-    return best
+    """The fit from what a few passes make the best of the first partitions, of seeds in the frame of the family, and of
+    the one ``before``, with one component less, of which one is split."""
+    problem = task.problem
+    sample = initialize.seen_in(first.rows, problem.update.family.frame)
+    rng = np.random.default_rng(np.random.SeedSequence(task.entropy, spawn_key=(k,)))
+    begins = [initialize.from_responsibilities(first.rows, resp, problem.update) for resp in first.resp[k]]
+    if k > 1:
+        begins += [initialize.k_means(sample, k, problem.update, rng) for _ in range(SEEDS)]
+    if before is not None and before.model.n_components == k - 1:
+        begins.append(_halved(before.model))
+    reached, order, _ = initialize.short_runs(problem, sample, begins)
+    return max((_carried(task, reached[i]) for i in order[:GONE_ON]), key=_rank)
 
 
 def _rank(fit: Fit) -> tuple[bool, float]:
@@ -566,4 +583,5 @@ def _carried(task: Task, begin: Mixture) -> Fit:
     rows = task.problem.source.rows
     totals = evaluate.totals(latest.model.observation, rows, task.problem.engine) * task.scale
     reason = _wrong(task, latest.model)
-    return Fit(latest.model, totals, latest.index, time.monotonic() - began, converged, reason)
+    model = latest.model
+    return Fit(lambda: model, totals, latest.index, time.monotonic() - began, converged, reason)

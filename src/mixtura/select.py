@@ -30,7 +30,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,7 @@ from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
 from mixtura.frames import frame
 from mixtura.grid import Fit
 from mixtura.initialize import STARTS
+from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
 from mixtura.rows import AnyArray, Rows
 from mixtura.runs import Task
@@ -343,11 +344,13 @@ def select(
     def estimator(name: str, k: int) -> GaussianMixture:
         return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
 
-    def tasks(X: Any, weight: Any) -> dict[str, Task]:
-        return {code: estimator(name, 1)._task(X, weight) for code, name in named.items()}
+    def tasks(X: Any, weight: Any) -> grid.Tasks:
+        return cache(lambda code: estimator(named[code], 1)._task(X, weight))
 
+    without = _without(prior, named)
+    named = {code: name for code, name in named.items() if name not in without}
     own = tasks(x, sample_weight)
-    task = next(iter(own.values()))
+    task = own(next(iter(named)))
     n_cells = len(named) * len(counts)
     rounds = 1 + FOLDS if criterion == "cv" else 1
     with meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", rounds * n_cells) as say:
@@ -355,14 +358,15 @@ def select(
         def of_round(number: int) -> Callable[[int, int], None]:
             return lambda done, total: say(number * n_cells + done, rounds * n_cells)
 
-        found = grid.filled(own, counts, init=init, until=until, progress=of_round(0))
+        found = grid.filled(own, list(named), counts, init=init, until=until, progress=of_round(0))
         cells = {(named[code], k): _record(named[code], k, found[code, k], task) for code in named for k in counts}
+        cells |= {(name, k): _record(name, k, f"failed: {why}", task) for name, why in without.items() for k in counts}
         if criterion == "cv":
             weight = None if sample_weight is None else validation.sample_weight(sample_weight, len(x))
             held_out = []
             for number, (inside, outside) in enumerate(_folds(len(x), entropy)):
                 part = tasks(x[inside], None if weight is None else weight[inside])
-                models = grid.filled(part, counts, init=init, until=until, progress=of_round(1 + number))
+                models = grid.filled(part, list(named), counts, init=init, until=until, progress=of_round(1 + number))
                 rows = Rows(x[outside], None if weight is None else weight[outside])
                 held_out.append(_densities(models, rows, task))
             for code, name in named.items():
@@ -406,6 +410,19 @@ def _named(covariance_types: Any, n_features: int) -> dict[str, str]:
             code = UNIVARIATE[code[0]]
         named.setdefault(code, name)
     return named
+
+
+def _without(prior: Any, named: Mapping[str, str]) -> dict[str, str]:
+    """Why families do not take the ``prior``; ValueError if none does."""
+    refused = {}
+    for name in named.values():
+        try:
+            prior_of(prior, family_of(name), name)
+        except ValueError as error:
+            refused[name] = str(error)
+            if len(refused) == len(named):
+                raise
+    return refused
 
 
 def _record(name: str, k: int, found: Fit | str, task: Task) -> dict[str, Any]:
