@@ -1,4 +1,4 @@
-"""The command ``mixtura``: fit, predict, sample and show, on files.
+"""The command ``mixtura``: fit, select, predict, sample and show, on files.
 
 Results go to standard output; progress goes to standard error, and only where a person watches.
 The status is 0, or 1 for a fit or a file that cannot be used, or 2 for a command that makes no
@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+import textwrap
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +24,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import GaussianMixture, Mixture, __version__, io, validation
+from mixtura import GaussianMixture, Mixture, Selection, __version__, io, select, validation
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
+from mixtura.select import CRITERIA
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
 from mixtura.tables import Table, check_table, feature_names, read_table, write_table, write_text
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """What a shell reports of a program that the signals SIGINT and SIGPIPE end."""
+
+RANKED = 5
+"""Models that are printed, best first."""
 
 WIDTH = 100
 """Columns of text where the output is no terminal."""
@@ -130,6 +135,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_seed(fit)
     _add_json(fit)
 
+    select = command("select", _select, "Choose the covariance type and the number of components by a criterion.")
+    select.add_argument("data", metavar="DATA")
+    select.add_argument(
+        "-k", default=range(1, 10), type=_counts, metavar="K", help="numbers of components: 1:9, or 2,3,5 (1:9)"
+    )
+    select.add_argument(
+        "--types", default="all", type=_types, metavar="A,B", help="covariance types, or all fourteen of them (all)"
+    )
+    select.add_argument("--criterion", choices=list(CRITERIA), default="bic", help="what chooses (%(default)s)")
+    select.add_argument("--time", type=_seconds, metavar="SECONDS", help="begin nothing new after so many seconds")
+    _add_columns(select)
+    select.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    select.add_argument("--out", metavar="FILE", help="write the chosen model, as JSON")
+    select.add_argument("--table", metavar="FILE", help="write the table of all models: .csv, .tsv, .parquet")
+    select.add_argument("--plot", metavar="FILE", help="draw the criterion: .png, .svg, .pdf")
+    _add_seed(select)
+    _add_json(select)
+
     predict = command("predict", _predict, "Say which component each row of a table belongs to.")
     predict.add_argument("model", metavar="MODEL")
     predict.add_argument("data", metavar="DATA")
@@ -182,6 +205,41 @@ def _at_least(least: int) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def _counts(text: str) -> list[int]:
+    """Numbers of components: a range a:b, both ends included, or a list."""
+    try:
+        if ":" in text:
+            first, last = (int(part) for part in text.split(":"))
+            found = list(range(first, last + 1))
+        else:
+            found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"expected a range like 1:9 or numbers like 2,3,5, got {text!r}")
+    return found
+
+
+def _types(text: str) -> str | list[str]:
+    names = _names(text)
+    known = [*ALIASES, *FAMILIES, *UNIVARIATE]
+    if names == ["all"]:
+        return "all"
+    if not names or any(name not in known for name in names):
+        raise argparse.ArgumentTypeError(f"expected all, or names among {', '.join(known)}, got {text!r}")
+    return names
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!r}")
+    return value
 
 
 def _names(text: str) -> list[str]:
@@ -280,6 +338,61 @@ def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
     # The rows came without their names, which scikit-learn takes from data frames only.
     gm.feature_names_in_ = np.array(table.names, dtype=object)
     return gm
+
+
+def _select(arguments: argparse.Namespace) -> None:
+    if arguments.out is not None:
+        io.check_writable(arguments.out)
+    if arguments.table is not None:
+        check_table(arguments.table)
+    if arguments.plot is not None:
+        _check_picture(arguments.plot)
+    with _progress(f"reading {arguments.data}"):
+        table = read_table(arguments.data, arguments.columns, arguments.weight)
+    validation.finite(table.x, table.names)
+    with _progress("comparing models") as say, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # the summary says it
+        selection = select(
+            table.x,
+            arguments.k,
+            arguments.types,
+            arguments.criterion,
+            sample_weight=table.weight,
+            time_budget=arguments.time,
+            random_state=arguments.seed,
+            progress=lambda done, total: say(f"comparing models: {done} of {total}"),
+        )
+    if arguments.table is not None:
+        columns = {key: np.array([one[key] for one in selection.records]) for key in selection.records[0]}
+        write_table(arguments.table, columns)
+    gm = selection.best_
+    gm.feature_names_in_ = np.array(table.names, dtype=object)
+    if arguments.out is not None:
+        gm.save(arguments.out)
+    if arguments.plot is not None:
+        _draw(arguments.plot, (8.0, 5.0), lambda figure: selection.plot(ax=figure.subplots()))
+    written = {"model": arguments.out, "table": arguments.table, "picture": arguments.plot}
+    if arguments.json:
+        print(io.dumps({"data": arguments.data, **selection.facts(), "best": facts_of_fit(gm, table), **written}))
+        return
+    for line in selection.summary().splitlines():
+        print(textwrap.fill(line, _width(), subsequent_indent="  "))
+    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **facts_of_fit(gm, table)}, _width())}")
+    for what, path in written.items():
+        if path is not None:
+            print(f"\n{what} written to {path}" if what == "model" else f"{what} written to {path}")
+
+
+def _ranking(selection: Selection) -> str:
+    """The best models, one in a line."""
+    values = ["bic", "icl", "aic", *(["cv"] if selection.criterion == "cv" else [])]
+    lines = [f"{'type':>9}  {'K':>3}  {'log-likelihood':>14}  {'df':>5}" + "".join(f"  {name:>12}" for name in values)]
+    for one in selection.ranked[:RANKED]:
+        numbers = "".join(f"  {one[name]:12.4f}" for name in values)
+        lines.append(
+            f"{one['covariance_type']:>9}  {one['n_components']:3d}  {one['loglik']:14.4f}  {one['df']:5d}{numbers}"
+        )
+    return "\n".join(lines)
 
 
 def _predict(arguments: argparse.Namespace) -> None:

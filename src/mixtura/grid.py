@@ -1,7 +1,8 @@
 """A grid of mixtures, families times numbers of components, in which every cell learns from its neighbours.
 
 All cells begin at the same partitions, those of three hierarchical trees (mclust's: volumes, in coordinates half way to
-white ones; Ward's: sums of squares, of standardised features and of features as they are).  Then, in rounds, each cell looks at what its neighbours have found
+white ones; Ward's: sums of squares, of standardised features and of features as they are).  Then, in rounds, each cell
+looks at what its neighbours have found
 
     one component more       two of them merged: the pairs that lose least
     one component less       one of them split along its longest axis: those with most rows
@@ -95,7 +96,8 @@ class Fit:
     """What a cell has come to: the ``totals`` (in the weights as they were given) of the ``model`` that is made when it
     is wanted, after so many ``passes`` of the start that won, and the ``seconds`` that are its share of the time.
 
-    ``reason`` says what is wrong with its components, "" if nothing is.
+    ``reason`` says what is wrong with its components, "" if nothing is.  ``flat``: the family sees a direction in which
+    the data have no spread, where the floor makes its likelihood.
     """
 
     make: Callable[[], Mixture]
@@ -104,6 +106,7 @@ class Fit:
     seconds: float
     converged: bool
     reason: str
+    flat: bool = False
 
     @property
     def model(self) -> Mixture:
@@ -160,10 +163,23 @@ def filled(
     if 2 * len(lost) < len(placed_cells):  # the rows have a place in tables: what has none there is narrow, not they
         answers |= dict.fromkeys(lost, NO_SPREAD)
     rest = [cell for cell in cells if cell not in answers]
+    flat = without_spread(sample)
     for family in one_by_one(tasks, rest, first, until):
-        answers |= family
+        for cell, fit in family.items():
+            answers[cell] = fit if isinstance(fit, str) else replace(fit, flat=cell[0] in flat)
         progress(len(answers), len(cells))
     return answers
+
+
+def without_spread(rows: Rows) -> list[str]:
+    """The families that see a direction in which the rows have no spread: a constant column, or columns that determine
+    each other."""
+    d = rows.x.shape[1]
+    if initialize.coordinates(rows, "scaling").shape[1] < d:
+        return [code for code, family in FAMILIES.items() if not family.spherical]
+    if initialize.coordinates(rows, "affine").shape[1] < d:
+        return [code for code, family in FAMILIES.items() if not family.diagonal]
+    return []
 
 
 NARROWING = "a component became narrower and narrower"
@@ -582,6 +598,6 @@ def _carried(task: Task, begin: Mixture) -> Fit:
     converged = latest.reason not in (None, em.Reason.MAX_ITER, em.Reason.REG_COVAR)
     rows = task.problem.source.rows
     totals = evaluate.totals(latest.model.observation, rows, task.problem.engine) * task.scale
-    reason = _wrong(task, latest.model)
     model = latest.model
-    return Fit(lambda: model, totals, latest.index, time.monotonic() - began, converged, reason)
+    reason, seconds = _wrong(task, model), time.monotonic() - began
+    return Fit(lambda: model, totals, latest.index, seconds, converged, reason)

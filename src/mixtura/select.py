@@ -27,6 +27,7 @@ factors", JASA 90, 1995 (what a difference of BIC means).
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,6 +130,22 @@ class Selection:
             raise ValueError(f"no cell of the grid is ok, so that there is no best one: {'; '.join(self._troubles())}")
         return self.winner
 
+    def facts(self) -> dict[str, Any]:
+        """What there is to say, for machines: numbers that do not exist are None."""
+        rows = [
+            {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in one.items()}
+            for one in self.records
+        ]
+        best = None if self.winner is None else self.ranked[0]
+        return {
+            "criterion": self.criterion,
+            "covariance_type": None if best is None else best["covariance_type"],
+            "n_components": None if best is None else best["n_components"],
+            "seconds": self.seconds,
+            "summary": self.summary().split("\n"),
+            "table": rows,
+        }
+
     def __repr__(self) -> str:
         if self.winner is None:
             return f"Selection(none of {counted(len(self.records), 'cell', 'cells')} is ok)"
@@ -228,8 +245,8 @@ class Selection:
         for (status, reason), those in sorted(groups.items(), key=lambda item: -len(item[1])):
             which = ", ".join(_short(one) for one in those[:SHOWN])
             more = f" and {len(those) - SHOWN} more" if len(those) > SHOWN else ""
-            head = f"{counted(len(those), 'model', 'models')} " + ("" if status == "ok" else f"{status}, ")
-            said.append(f"{head}{reason}: {which}{more}")
+            head = counted(len(those), "model", "models") + ("" if status == "ok" else f" {status}")
+            said.append(f"{head}: {reason} ({which}{more})")
         return said
 
 
@@ -251,7 +268,7 @@ def _digits(value: float, criterion: str) -> str:
 
 def _kind(reason: str) -> str:
     """A reason without its numbers: what it has in common with others."""
-    return "components " + reason.split("components ", 1)[1] if " of " in reason else reason
+    return re.sub(r"\d+ of \d+ components", "components", reason)
 
 
 def _ranges(counts: Sequence[int]) -> str:
@@ -359,8 +376,13 @@ def select(
             return lambda done, total: say(number * n_cells + done, rounds * n_cells)
 
         found = grid.filled(own, list(named), counts, init=init, until=until, progress=of_round(0))
-        cells = {(named[code], k): _record(named[code], k, found[code, k], task) for code in named for k in counts}
-        cells |= {(name, k): _record(name, k, f"failed: {why}", task) for name, why in without.items() for k in counts}
+        found = _comparable(found)
+        cells = {
+            (named[code], k): _record(named[code], k, found[code, k], task, until) for code in named for k in counts
+        }
+        cells |= {
+            (name, k): _record(name, k, f"failed: {why}", task, until) for name, why in without.items() for k in counts
+        }
         if criterion == "cv":
             weight = None if sample_weight is None else validation.sample_weight(sample_weight, len(x))
             held_out = []
@@ -418,14 +440,14 @@ def _without(prior: Any, named: Mapping[str, str]) -> dict[str, str]:
     for name in named.values():
         try:
             prior_of(prior, family_of(name), name)
-        except ValueError as error:
-            refused[name] = str(error)
+        except ValueError:
+            refused[name] = "the prior is not for this covariance type"
             if len(refused) == len(named):
                 raise
     return refused
 
 
-def _record(name: str, k: int, found: Fit | str, task: Task) -> dict[str, Any]:
+def _record(name: str, k: int, found: Fit | str, task: Task, until: float | None) -> dict[str, Any]:
     """The row of a cell."""
     df = family_of(name).n_parameters(k, task.problem.source.n_features)
     row: dict[str, Any] = {"covariance_type": name, "n_components": k, "loglik": math.nan, "df": df}
@@ -437,7 +459,8 @@ def _record(name: str, k: int, found: Fit | str, task: Task) -> dict[str, Any]:
     if found.reason:
         return row | {"status": "collapsed"}
     if not found.converged:
-        row["reason"] = "stopped before it had converged"
+        over = until is not None and time.monotonic() > until
+        row["reason"] = f"stopped{' by the time budget' if over else ''} before convergence"
     return row | {"loglik": found.totals.loglik} | _criteria(found.totals, df)
 
 
@@ -448,6 +471,21 @@ def _criteria(totals: Totals, df: int) -> dict[str, float]:
         "icl_entropy": evaluate.icl_entropy(totals, df),
         "aic": evaluate.aic(totals, df),
     }
+
+
+def _comparable(found: dict[Named, Fit | str]) -> dict[Named, Fit | str]:
+    """Only what can be compared: where the data have no spread in some direction, families that see it have any
+    likelihood there, and their cells count as collapsed beside those of families that do not."""
+    fits = [one for one in found.values() if not isinstance(one, str) and not one.reason]
+    if all(one.flat for one in fits):
+        return found
+    return {
+        cell: replace(one, reason=FLAT) if not isinstance(one, str) and one.flat and not one.reason else one
+        for cell, one in found.items()
+    }
+
+
+FLAT = "a constant column, or columns that determine each other, make its likelihood arbitrary: leave them out"
 
 
 def _folds(n_rows: int, entropy: int | None) -> Iterable[tuple[Any, Any]]:
@@ -464,10 +502,8 @@ def _densities(models: Mapping[Named, Fit | str], rows: Rows, task: Task) -> dic
     """What the models of a fold say of the rows that were held out."""
     return {
         cell: (
-            f"in a fold {fit.split(': ', 1)[1]}"
-            if isinstance(fit, str)
-            else "in a fold components collapsed"
-            if fit.reason
+            "it came to nothing on a part of the rows, so that it has no cv"
+            if isinstance(fit, str) or fit.reason
             else evaluate.totals(fit.model.observation, rows, task.problem.engine)
         )
         for cell, fit in models.items()
