@@ -1,6 +1,6 @@
 """Model choice beside mclust: the log-likelihood of every cell, the model that is chosen, and the time it takes.
 
-    python benchmarks/selection.py FOLDER [--only NAME,...] [--repeat 3] [--out table.md]
+    python benchmarks/selection.py FOLDER [--only NAME,...] [--repeat 3] [--page docs/selection.md]
 
 FOLDER holds what mclust has been recorded to do with its default settings: data/NAME.csv, and NAME/default.json with
 ``loglik`` (nats) and ``bic`` (its sign: higher is better) of each model, aligned with ``G``, ``best`` and ``seconds``
@@ -26,6 +26,8 @@ import numpy as np
 import mixtura
 from mixtura import select
 from mixtura.engine import cores
+
+MARKERS = ("<!-- selection: begin -->", "<!-- selection: end -->")
 
 NEAR = 1e-3
 """Nats by which a log-likelihood may be under mclust's."""
@@ -131,7 +133,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="write the table here, too")
+    parser.add_argument("--page", type=Path, help="put the table between the markers of this page")
     arguments = parser.parse_args()
     names = sorted(path.parent.name for path in arguments.folder.glob("*/default.json"))
     if arguments.only:
@@ -142,10 +144,13 @@ def main() -> None:
         print(table(rows).splitlines()[-1], flush=True)
     text = f"{table(rows)}\n\n{summary(rows)}\n"
     print(f"\n{text}")
-    if arguments.out is not None:
-        scratch = arguments.out.with_suffix(".part")
-        scratch.write_text(text)
-        os.replace(scratch, arguments.out)
+    if arguments.page is not None:
+        page = arguments.page.read_text(encoding="utf-8")
+        before, rest = page.split(MARKERS[0])
+        after = rest.split(MARKERS[1])[1]
+        scratch = arguments.page.with_suffix(".part")
+        scratch.write_text(f"{before}{MARKERS[0]}\n{text}{MARKERS[1]}{after}", encoding="utf-8")
+        os.replace(scratch, arguments.page)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ S = TypeVar("S")
 ILL_PLACED = 1e8
 """Squared distance from the origin, in a component's own units, beyond which too few digits are left."""
 
+FAR_APART = 1e3
+"""Ratio of the features' units beyond which axes that are sought in common units lose their small variances."""
+
 RIDGE = 1e-13
 """Part of its trace that is added to a scatter, so that it has an inverse; what needs it leaves."""
 
@@ -159,8 +162,11 @@ def _features(rows: Rows, center: Array, unit: Array) -> Array:
 
 
 def suited(rows: Rows) -> tuple[str, ...]:
-    """The families that have a place in tables of these rows: all, if no column is constant and none follows from the
-    others; only those with one variance for all features, if one is or does."""
+    """The families that have a place in tables of these rows.
+
+    All, if no column is constant and none follows from the others; only those with one variance for all features, if
+    one is or does.  Those that know rotations only see features in common units, which must not be too far apart.
+    """
     if len(rows) < 2:
         return ()
     y = np.subtract(rows.x, np.average(rows.x, axis=0, weights=rows.weight), dtype=np.float64)
@@ -171,7 +177,8 @@ def suited(rows: Rows) -> tuple[str, ...]:
         y /= unit
         correlation = (y if rows.weight is None else y * rows.weight[:, None]).T @ y / rows.total
         if np.linalg.eigvalsh(correlation)[0] * ILL_PLACED > 1:
-            return ORDER
+            far = unit.max() > FAR_APART * unit.min()
+            return tuple(code for code in ORDER if not (far and code in TOGETHER["along axes"]))
     return tuple(code for code in ORDER if FAMILIES[code].spherical)
 
 

@@ -314,7 +314,8 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
     """Draw a criterion of model choice against the number of components, a line for each covariance family.
 
     Families of one shape and orientation have one colour; whole lines are of equal volumes, broken ones of variable
-    ones.  Models that are not ok leave a gap; the best one has a ring.
+    ones.  Models that are not ok leave a gap; the best one has a ring.  Lines of families that are far worse than most
+    leave the picture; a family that is not in it at all is named.
 
     Parameters
     ----------
@@ -386,7 +387,20 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
             ha="center",
             va="top" if below else "bottom",
         )
-        ax.margins(y=0.12)
+        values = np.array([sign * one[column] for one in known])
+        top = values.min() + FAR * (np.quantile(values, MOST) - values.min())
+        shown = values[values <= top]
+        room = 0.12 * np.ptp(shown)
+        if len(shown) < len(values) and room > 0:
+            ends = [sign * (values.min() - room), sign * (shown.max() + room)]
+            ax.set_ylim(min(ends), max(ends))
+            inside = {one["covariance_type"] for one in known if sign * one[column] <= shown.max() + room}
+            gone = [name for name in named if name not in inside]
+            if gone:
+                y, va = (0.98, "top") if sign > 0 else (0.02, "bottom")
+                ax.text(0.98, y, f"beyond: {', '.join(gone)}", transform=ax.transAxes, ha="right", va=va)
+        else:
+            ax.margins(y=0.12)
     else:
         ax.text(0.5, 0.5, "no model is ok", transform=ax.transAxes, ha="center")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -413,6 +427,9 @@ MEASURES = {
     "loglik": ("log-likelihood", -1.0),
 }
 """Columns of a selection that can be drawn: what they are called, and the sign that makes less better."""
+
+MOST, FAR = 0.8, 2.5
+"""Share of the models that the picture is made for, and how much of their range it shows."""
 
 KINDS = ("II", "EI", "VI", "EE", "VE", "EV", "VV")
 """Shape and orientation: a colour and a marker each."""

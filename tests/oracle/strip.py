@@ -1,7 +1,7 @@
 """Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes the JSON files beside this one.
 
-FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise}.json, as README.md describes
-them.
+FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise,default}.json, as README.md
+describes them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from pathlib import Path
 NAMES = ("acidity", "diabetes", "faithful", "galaxies", "iris")
 MERGED = ("crabs", "diabetes", "faithful", "geyser", "iris")
 SPREAD = ("airquality_cc", "banknote", "crabs", "eurounemployment", "geyser", "hbk", "wine")
+CHOSEN = (
+    *("acidity", "airquality_cc", "banknote", "crabs", "diabetes", "eurounemployment"),
+    *("faithful", "galaxies", "geyser", "hbk", "iris", "wine"),
+)
+"""Data sets of which selection.json holds the log-likelihoods of all models; their rows are in other files."""
 NOISY = ("acidity", "banknote_noise", "chevron", "faithful_noise", "hbk")
 MODELS = ("E", "V", "EII", "VII", "EEI", "VVI", "EEE", "VVV")
 COUPLED = ("VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
@@ -179,12 +184,22 @@ def noisy(folder, name):
     }
 
 
+def selected(folder, name):
+    """Log-likelihoods by model and number of components, with default settings, and the best by BIC."""
+    found = read(folder, name, "default")
+    rounded = {
+        model: [None if one is None else round(one, 7) for one in values] for model, values in found["loglik"].items()
+    }
+    return {"G": found["G"], "loglik": rounded, "best": only(found["best"], "model", "G", "loglik", "bic", "df")}
+
+
 def main(folder):
     results = {name: stripped(Path(folder), name) for name in NAMES}
     results["merging"] = {name: merged(Path(folder), name) for name in MERGED}
     wide = [name for name in NAMES if len(results[name]["x"][0]) > 1]
     results["families"] = {name: coupled(Path(folder), name) for name in (*wide, *SPREAD)}
     results["noise"] = {name: noisy(Path(folder), name) for name in NOISY}
+    results["selection"] = {name: selected(Path(folder), name) for name in CHOSEN}
     for name, result in results.items():
         text = json.dumps(result, separators=(",", ":"))
         Path(__file__).with_name(f"{name}.json").write_text(text + "\n")

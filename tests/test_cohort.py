@@ -1,0 +1,145 @@
+"""Many mixtures at once: the same numbers as one at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from cases import FAMILIES, STEPPED, blobs
+from mixtura import GaussianMixture, cohort, validation
+from mixtura.engine import Serial, make_engine
+from mixtura.families import FAMILIES as BY_CODE
+from mixtura.rows import Rows
+
+
+def board_of(X, weight=None, engine=None):
+    return cohort.board(Rows(np.asarray(X, dtype=float), weight), engine or Serial())
+
+
+def labels_of(X, k):
+    return (np.argsort(np.argsort(X[:, 0])) * k) // len(X)
+
+
+def table_of(board, X, k):
+    return board.table(validation.one_hot(labels_of(X, k), k))
+
+
+def loglik_by_scipy(model, X, weight=None):
+    log_joint = [
+        np.log(w) + multivariate_normal(m, c).logpdf(X).reshape(-1)
+        for w, m, c in zip(model.weights, model.means, model.covariances, strict=True)
+    ]
+    density = logsumexp(log_joint, axis=0)
+    return float(density.sum() if weight is None else weight @ density)
+
+
+DATA = {"plain": blobs(150, 3), "units": blobs(150, 3) * [1.0, 20.0, 0.1] + [5.0, -200.0, 1.0], "one": blobs(150, 1)}
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_first_model_is_the_m_step_of_the_labels(family, data):
+    X = DATA[data]
+    board = board_of(X)
+    (loglik,) = cohort.glance(board, [family], [table_of(board, X, 3)])
+    estimator = GaussianMixture(3, covariance_type=family, labels_init=labels_of(X, 3))
+    _, objective = next(estimator.fit_iter(X))
+    if family in STEPPED and family not in ("VEI", "VEE", "VEV"):
+        assert loglik == pytest.approx(objective, abs=1e-8 * abs(objective))
+    else:  # a few steps towards the M-step, which has no closed form: near it, though its likelihood may be either way
+        assert loglik == pytest.approx(objective, abs=0.02 * len(X))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("data", DATA)
+def test_what_is_reached_is_a_member_of_its_family_with_that_likelihood(data, weighted):
+    X = DATA[data]
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X)) if weighted else None
+    board = board_of(X, weight)
+    codes = [family for family in FAMILIES for _ in range(2)]
+    tables = [table_of(board, X, k) for _ in FAMILIES for k in (2, 4)]
+    reached = cohort.climb(board, codes, tables, tol=1e-3, cycles=5)
+    totals = cohort.totals(board, codes, reached)
+    for code, one, total in zip(codes, reached, totals, strict=True):
+        if one.left:
+            continue
+        model = cohort.model_of(board, code, one.theta)
+        validation.of_family(model.layout, BY_CODE[code], code)
+        expected = loglik_by_scipy(model, X, weight)
+        assert one.loglik == pytest.approx(expected, abs=1e-7 * abs(expected))
+        assert total.loglik == one.loglik
+        resp = model.responsibilities(X)
+        weights = np.ones(len(X)) if weight is None else weight
+        assert total.certainty == pytest.approx(weights @ np.log(resp.max(axis=1)), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_end_is_that_of_em(family):
+    """From the same labels, to the end: the same optimum as the estimator's, or a better one."""
+    X = blobs(200, 2, seed=3)
+    board = board_of(X)
+    (one,) = cohort.climb(board, [family], [table_of(board, X, 3)], tol=1e-9, cycles=500)
+    gm = GaussianMixture(3, covariance_type=family, labels_init=labels_of(X, 3), tol=1e-9, accelerate=None).fit(X)
+    assert one.settled
+    assert one.loglik >= gm.loglik_ - 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_more_cycles_never_lower_the_likelihood(family):
+    X = blobs(150, 3, seed=5)
+    board = board_of(X)
+    table = table_of(board, X, 4)
+    logliks = [
+        one.loglik
+        for cycles in range(1, 12)
+        for one in cohort.climb(board, [family], [table], tol=0.0, cycles=cycles)
+        if not one.left
+    ]
+    assert len(logliks) > 3
+    assert (np.diff(logliks) >= -1e-9 * np.abs(logliks[1:])).all()
+
+
+def test_company_changes_nothing():
+    """A mixture ends in the same place, whatever is worked on beside it."""
+    X = blobs(120, 2)
+    board = board_of(X)
+    codes = [family for family in FAMILIES for _ in (2, 3)]
+    tables = [table_of(board, X, k) for _ in FAMILIES for k in (2, 3)]
+    together = cohort.climb(board, codes, tables, tol=1e-2, cycles=6)
+    for code, table, one in zip(codes, tables, together, strict=True):
+        (alone,) = cohort.climb(board, [code], [table], tol=1e-2, cycles=6)
+        assert alone.passes == one.passes
+        assert alone.loglik == pytest.approx(one.loglik, rel=1e-9)
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    X = np.concatenate([blobs(900, 3, seed=seed) for seed in range(3)])
+    found = []
+    for n_jobs in (1, 2, 3):
+        board = board_of(X, engine=make_engine("threads", n_jobs))
+        codes, tables = list(FAMILIES), [table_of(board, X, 9)] * len(FAMILIES)
+        found.append([one.theta for one in cohort.climb(board, codes, tables, tol=1e-2, cycles=3)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_mixture_on_its_way_to_a_spike_leaves():
+    X = np.concatenate([blobs(60, 2), np.full((6, 2), 30.0)])
+    board = board_of(X)
+    labels = np.repeat([0, 1], [60, 6])
+    (one,) = cohort.climb(board, ["VVV"], [board.table(validation.one_hot(labels, 2))], tol=1e-3, cycles=9)
+    assert one.left
+
+
+def test_rows_without_spread_suit_spheres_only():
+    X = blobs(80, 2)
+    spheres = ("EII", "VII")
+    assert set(cohort.suited(Rows(X))) == set(FAMILIES)
+    assert cohort.suited(Rows(np.column_stack([X, np.ones(80)]))) == spheres
+    assert cohort.suited(Rows(np.column_stack([X, X.sum(axis=1)]))) == spheres
+    assert cohort.suited(Rows(np.ones((5, 2)))) == ()
+    assert cohort.suited(Rows(X[:1])) == ()
+    assert set(FAMILIES) - set(cohort.suited(Rows(X * [1.0, 1e5]))) == {"EEV", "VEV", "EVE", "VVE"}
