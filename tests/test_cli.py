@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 import mixtura
-from mixtura import GaussianMixture, Mixture, io
+from mixtura import GaussianMixture, Mixture, io, select
 from mixtura.cli import main
 from mixtura.tables import Table, read_table
 
@@ -546,3 +546,63 @@ def test_progress_is_for_a_terminal_only(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["n_components"] == 2
     assert "fitting 2 components" in shown or "log-likelihood" in shown
     assert "Traceback" not in shown
+
+
+# select ------------------------------------------------------------------------------------------
+
+
+def test_select_is_the_selection_of_the_library(run: Run, tmp_path: Path) -> None:
+    out, table, picture = tmp_path / "m.json", tmp_path / "t.csv", tmp_path / "p.png"
+    status, printed, err = run(
+        *("select", FAITHFUL, "-k", "1:4", "--types", "EEE,VVV", "--seed", 3, "--json"),
+        *("--out", out, "--table", table, "--plot", picture),
+    )
+    assert (status, err) == (0, "")
+    selection = select(read_table(FAITHFUL).x, range(1, 5), ["EEE", "VVV"], random_state=3)
+    best = selection.ranked[0]
+    facts = json.loads(printed)
+    assert (facts["covariance_type"], facts["n_components"]) == (best["covariance_type"], best["n_components"])
+    assert facts["criterion"] == "bic"
+    assert facts["best"]["fit"]["loglik"] == best["loglik"]
+    assert [one["bic"] for one in facts["table"]] == [one["bic"] for one in selection.records]
+    assert (facts["model"], facts["table_file"], facts["plot"]) == (str(out), str(table), str(picture))
+    loaded = GaussianMixture.load(out)
+    assert loaded.loglik_ == best["loglik"]
+    assert loaded.feature_names_in_.tolist() == ["eruptions", "waiting"]
+    written = pd.read_csv(table)
+    assert written["status"].tolist() == ["ok"] * 8
+    assert written["bic"].tolist() == pytest.approx([one["bic"] for one in selection.records])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_select_says_what_it_found(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "m.json"
+    status, printed, _ = run("select", FAITHFUL, "-k", "2,3", "--types", "EEE", "--out", out)
+    assert status == 0
+    assert printed.startswith("EEE with 3 components, by BIC (2314.")
+    assert "3 is the largest number of components" in printed
+    assert "Gaussian mixture of 3 components, covariance type EEE" in printed
+    assert f"model written to {out}" in printed
+
+
+def test_select_without_time(says_no: Callable[..., str]) -> None:
+    assert "time budget" in says_no("select", FAITHFUL, "--time", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-k", "3:1"], "expected a range like 1:9"),
+        (["-k", "0"], "expected a range like 1:9"),
+        (["--types", "XXX"], "expected all, or names among"),
+        (["--criterion", "best"], "invalid choice"),
+        (["--time", "-1"], "expected a number of seconds"),
+    ],
+)
+def test_select_with_arguments_that_make_no_sense(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["select", str(FAITHFUL), *arguments])
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err

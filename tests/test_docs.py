@@ -39,7 +39,7 @@ RUN = with_python(prompts=False)
 
 
 def test_the_pages_are_found():
-    assert {"background.md", "convergence.md", "degeneracy.md", "units.md"} <= set(names(CHECKED))
+    assert {"background.md", "convergence.md", "degeneracy.md", "selection.md", "units.md"} <= set(names(CHECKED))
     assert names(RUN) == ["README.md"]
 
 

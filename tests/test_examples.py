@@ -42,7 +42,7 @@ def matches(pattern: str, text: str) -> list[str]:
 
 def test_all_examples_are_tested() -> None:
     names = sorted(path.name for path in EXAMPLES.glob("[0-9]*.py"))
-    assert names == ["01_from_scratch.py", "02_kmeans_is_a_mixture.py"]
+    assert names == ["01_from_scratch.py", "02_kmeans_is_a_mixture.py", "03_choosing_a_model.py"]
 
 
 def test_from_scratch(tmp_path: Path) -> None:
@@ -84,6 +84,16 @@ def test_kmeans_is_a_mixture(tmp_path: Path) -> None:
     assert float(gap) < 1e-10
     # Without an argument the picture goes to a folder where the reader stands.
     assert is_picture(tmp_path / "example-output" / "02_kmeans_is_a_mixture.png")
+
+
+def test_choosing_a_model(tmp_path: Path) -> None:
+    output = run("03_choosing_a_model.py", cwd=tmp_path)
+    assert matches(r"^V.E with \d components, by BIC \(\d+\.\d+; lower is better\)\.$", output)
+    agreement = [float(one) for one in matches(r"^agreement.*: (\d\.\d+)$", output)]
+    assert len(agreement) == 3
+    assert agreement[0] < agreement[1]  # merging components makes clusters of them
+    assert agreement[2] > 0.9
+    assert is_picture(tmp_path / "example-output" / "03_choosing_a_model.png")
 
 
 @pytest.mark.parametrize("name", ["01_from_scratch.py", "02_kmeans_is_a_mixture.py"])

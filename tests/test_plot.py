@@ -23,7 +23,7 @@ from matplotlib.text import Text
 from scipy.integrate import trapezoid
 from scipy.stats import chi2, norm
 
-from mixtura import GaussianMixture, Mixture
+from mixtura import GaussianMixture, Mixture, Selection, select
 from mixtura.plot import (
     MARKERS,
     MAX_BINS,
@@ -31,6 +31,7 @@ from mixtura.plot import (
     OKABE_ITO,
     ROWS_DRAWN,
     SHAPED_ROWS,
+    criterion,
     density,
     loglik,
     scatter,
@@ -573,3 +574,59 @@ def test_without_matplotlib_the_error_names_the_extra(draw: object, monkeypatch:
             missing.setitem(sys.modules, name, None)
         with pytest.raises(ImportError, match=r'pip install "mixtura\[plot\]"'):
             draw(gm)
+
+
+# a selection -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def selection() -> Selection:
+    X = random_mixture(3, 2, 1).sample(200, 1)[0]
+    return select(X, [1, 2, 3, 4], ["EII", "VII", "EEE", "VVV"], random_state=0)
+
+
+def test_a_line_for_each_family(selection: Selection) -> None:
+    ax = criterion(selection)
+    lines = {str(line.get_label()): line for line in ax.lines if not str(line.get_label()).startswith("_")}
+    assert list(lines) == ["EII", "VII", "EEE", "VVV"]
+    for name, line in lines.items():
+        own = [one for one in selection.records if one["covariance_type"] == name]
+        np.testing.assert_array_equal(line.get_xdata(), [one["n_components"] for one in own])
+        expected = [one["bic"] if one["status"] == "ok" else np.nan for one in own]
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert same_color(lines["EII"].get_color(), lines["VII"].get_color())
+    assert lines["EII"].get_linestyle() == "-"
+    assert lines["VII"].get_linestyle() == "--"
+    best = selection.ranked[0]
+    (ring,) = [line for line in ax.lines if line.get_markersize() > 10]
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (best["n_components"], best["bic"])
+    low, high = ax.get_ylim()
+    assert low < best["bic"] < high
+    plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("column", ["icl", "icl_entropy", "aic", "loglik"])
+def test_other_columns(selection: Selection, column: str) -> None:
+    ax = selection.plot(criterion=column)
+    assert ("higher" if column == "loglik" else "lower") in ax.get_ylabel()
+    plt.close(ax.figure)
+
+
+def test_families_far_away_are_named() -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3)) * [1.0, 100.0, 1e4]
+    ax = select(X, [1, 2, 3], ["EII", "EEI", "EEE", "VVI", "VVV", "EVI", "VEI"], random_state=0).plot()
+    assert "beyond: EII" in [text.get_text() for text in ax.texts]
+    plt.close(ax.figure)
+
+
+def test_a_selection_of_nothing_is_drawn_all_the_same() -> None:
+    ax = select(np.random.default_rng(0).normal(size=(20, 2)), [1, 2], time_budget=0, random_state=0).plot()
+    assert "no model is ok" in [text.get_text() for text in ax.texts]
+    plt.close(ax.figure)
+
+
+def test_what_is_no_selection_is_refused(selection: Selection) -> None:
+    with pytest.raises(ValueError, match="needs a Selection, got GaussianMixture"):
+        criterion(GaussianMixture(2))
+    with pytest.raises(ValueError, match="criterion must be one of bic, icl, icl_entropy, aic, loglik, got 'cv'"):
+        criterion(selection, "cv")

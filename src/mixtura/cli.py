@@ -371,16 +371,16 @@ def _select(arguments: argparse.Namespace) -> None:
         gm.save(arguments.out)
     if arguments.plot is not None:
         _draw(arguments.plot, (8.0, 5.0), lambda figure: selection.plot(ax=figure.subplots()))
-    written = {"model": arguments.out, "table": arguments.table, "picture": arguments.plot}
     if arguments.json:
-        print(io.dumps({"data": arguments.data, **selection.facts(), "best": facts_of_fit(gm, table), **written}))
+        files = {"model": arguments.out, "plot": arguments.plot, "table_file": arguments.table}
+        print(io.dumps({"data": arguments.data, **files, **selection.facts(), "best": facts_of_fit(gm, table)}))
         return
     for line in selection.summary().splitlines():
         print(textwrap.fill(line, _width(), subsequent_indent="  "))
-    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **facts_of_fit(gm, table)}, _width())}")
-    for what, path in written.items():
+    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **facts_of_fit(gm, table)}, _width())}\n")
+    for what, path in (("model", arguments.out), ("table", arguments.table), ("picture", arguments.plot)):
         if path is not None:
-            print(f"\n{what} written to {path}" if what == "model" else f"{what} written to {path}")
+            print(f"{what} written to {path}")
 
 
 def _ranking(selection: Selection) -> str:

@@ -51,7 +51,7 @@ S = TypeVar("S")
 ILL_PLACED = 1e8
 """Squared distance from the origin, in a component's own units, beyond which too few digits are left."""
 
-FAR_APART = 1e3
+FAR_APART = 1e4
 """Ratio of the features' units beyond which axes that are sought in common units lose their small variances."""
 
 RIDGE = 1e-13
@@ -63,7 +63,7 @@ LONGEST = 64.0
 PATIENCE = 2.0
 """Cycles' worth of gain that a mixture is given credit for."""
 
-INNER = 3
+INNER = 2
 """Turns between volumes and shape in a pass; they go on in the next."""
 
 TURNS, TRIES = 1, 4
@@ -654,7 +654,8 @@ def smoothed(table: Array, fraction: float = SMOOTHING) -> Array:
     added = fraction * mass.sum() / len(table)
     mass = mass + added
     scatter = scatter + added * scatter.sum(axis=0) / table[:, 0].sum()
-    return np.concatenate([mass, mass * mean, scatter + mass * mean[:, i] * mean[:, j]], axis=1)
+    made = np.concatenate([mass, mass * mean, scatter + mass * mean[:, i] * mean[:, j]], axis=1)
+    return np.asarray(made / (1 + fraction))  # masses that sum to more than the rows would make them more probable
 
 
 def n_features_of(table: Array) -> int:

@@ -62,9 +62,9 @@ criterion will choose from."""
 ROUGH_CYCLES, FINE_CYCLES = 5, 40
 """Cycles of three passes, at most."""
 
-ROUNDS, CHANCES, MOVES = 3, 2, 3
-"""Looks at the neighbours, at those of cells that have come to nothing, and at what else there may be with as many
-components."""
+ROUNDS, CHANCES, REPAIRS, MOVES = 4, 2, 2, 3
+"""Looks at the neighbours, at those of cells that have come to nothing, at those of cells that have fallen below the
+one before, and at what else there may be with as many components."""
 
 LOOKS, TRIED = 4, 1
 """Pairs that are merged or components that are split for a look, and how many of the looks are gone on from."""
@@ -75,8 +75,8 @@ RIDGE = 1e-6
 ALIKE = 1e-4
 """Difference of log-likelihood, per row, of looks that are taken for the same."""
 
-REACH = 0.8
-"""How far apart the halves of a component are put, in standard deviations along its longest axis."""
+REACH, NARROW = 0.8, 0.2
+"""How far from their middle the halves of a component are put, in standard deviations along its longest axis."""
 
 NEAR, CHOSEN = 10.0, 8
 """Difference of BIC from the best up to which cells look further, and how many of them do at most."""
@@ -279,13 +279,13 @@ def searched(
     for number in range(max(len(several) for several in tables.values())):
         jobs = [(cell, tables[cell[1]][number]) for cell in cells if number < len(tables[cell[1]])]
         search = tried(search, jobs, until)
-        progress(0.1 * (1 + number))
+        progress(0.05 * (1 + number))
     changed = set(search.best)
     for number in range(ROUNDS):
         before = search
         search = tried(search, looked(search, neighbours(search, changed)), until)
         changed = changed_since(search, before)
-        progress(0.2 + 0.2 * (number + 1))
+        progress(0.2 + 0.5 * (number + 1) / ROUNDS)
     if len(sample) < len(rows) <= LARGEST / len(search.board.features):
         search = moved_to(search, cohort.seen_from(search.board, rows))
     search = finished(search, list(search.best), FINE, until)
@@ -297,6 +297,12 @@ def searched(
         if chance == 0:
             jobs += [(cell, table) for cell in lost for table in tables[cell[1]]]
         search = finished(tried(search, jobs, until), lost, FINE, until)
+    for _ in range(REPAIRS):
+        low = fallen(search)
+        if not low:
+            break
+        jobs = [job for reach in (REACH, NARROW) for job in looked(search, split_again(search, low, reach))]
+        search = finished(tried(search, jobs, until), low, FINE, until)
     progress(0.9)
     for _ in range(MOVES):
         before = search
@@ -401,6 +407,33 @@ def changed_since(search: Search, before: Search) -> set[Cell]:
     }
 
 
+def fallen(search: Search) -> list[Cell]:
+    """Cells under the one of their family that has fewer components."""
+    counts = sorted({k for _, k in search.cells})
+    return [
+        (code, more)
+        for k, more in pairwise(counts)
+        for code in dict.fromkeys(code for code, _ in search.cells)
+        if (code, k) in search.best
+        and (code, more) in search.best
+        and search.best[code, more].loglik < search.best[code, k].loglik - FINE
+    ]
+
+
+def split_again(search: Search, cells: Sequence[Cell], reach: float) -> list[tuple[Cell, Array]]:
+    """Tables for these cells from those before, each of their components being split in turn: the nearer the halves,
+    the less is lost by it."""
+    counts = sorted({k for _, k in search.cells})
+    before = dict(zip(counts[1:], counts[:-1], strict=True))
+    candidates: list[tuple[Cell, Array]] = []
+    for code, k in cells:
+        made, most = search.best[code, before[k]].table[None], before[k]
+        for _ in range(k - before[k]):
+            made, most = split(made, most, reach), 1
+        candidates += [((code, k), one) for one in made]
+    return candidates
+
+
 def nearest(search: Search) -> list[Cell]:
     """The cells whose BIC is near the best."""
     log_n = np.log(search.board.total)
@@ -492,7 +525,7 @@ def merged(tables: Array, most: int) -> Array:
     return np.asarray(made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q))
 
 
-def split(tables: Array, most: int) -> Array:
+def split(tables: Array, most: int, reach: float = REACH) -> Array:
     """Of each of the tables (m, K, q) at most so many (m most, K + 1, q) with a component split: those with most
     rows."""
     m, d = len(tables), cohort.n_features_of(tables[0])
@@ -503,7 +536,7 @@ def split(tables: Array, most: int) -> Array:
     mass, mean = 0.5 * mass[of, chosen], mean[of, chosen]
     covariance = 0.5 * scatter[of, chosen] / mass[:, None, None]
     values, vectors = np.linalg.eigh(covariance)
-    step = REACH * np.sqrt(np.maximum(values[:, -1:], 0.0)) * vectors[:, :, -1]
+    step = reach * np.sqrt(np.maximum(values[:, -1:], 0.0)) * vectors[:, :, -1]
     left = covariance - step[:, :, None] * step[:, None, :]
 
     def half(mean: Array) -> Array:

@@ -345,7 +345,7 @@ def select(
     >>> X = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(6, 1, (100, 2))])
     >>> chosen = select(X, range(1, 4), ["EII", "VVV"], random_state=0)
     >>> chosen
-    Selection(EII with 2 components: bic 1437.67, of 6 cells)
+    Selection(EII with 2 components: bic 1437.41, of 6 cells)
     >>> chosen.best_.n_components
     2
     """
