@@ -75,7 +75,7 @@ SINGULAR = 1e-290
 BLOCK = 1 << 17
 """Densities that are worked on at a time."""
 
-SHARED = 4
+SHARED = 2
 """Blocks from which they are worth being shared out."""
 
 ROUNDED = 1e-11

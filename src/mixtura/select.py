@@ -40,6 +40,7 @@ from sklearn.model_selection import KFold
 
 from mixtura import evaluate, grid, start, validation
 from mixtura.degeneracy import distinct_rows
+from mixtura.engine import one_blas_thread
 from mixtura.estimators import GaussianMixture
 from mixtura.evaluate import Totals
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
@@ -370,7 +371,8 @@ def select(
     task = own(next(iter(named)))
     n_cells = len(named) * len(counts)
     rounds = 1 + FOLDS if criterion == "cv" else 1
-    with meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", rounds * n_cells) as say:
+    bar = meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", rounds * n_cells)
+    with one_blas_thread(), bar as say:
 
         def of_round(number: int) -> Callable[[int, int], None]:
             return lambda done, total: say(number * n_cells + done, rounds * n_cells)
