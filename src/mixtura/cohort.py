@@ -51,6 +51,9 @@ S = TypeVar("S")
 ILL_PLACED = 1e8
 """Squared distance from the origin, in a component's own units, beyond which too few digits are left."""
 
+WIDEST = 64
+"""Features up to which rows have tables, of about WIDEST^2 / 2 columns."""
+
 FAR_APART = 1e4
 """Ratio of the features' units beyond which axes that are sought in common units lose their small variances."""
 
@@ -162,12 +165,12 @@ def _features(rows: Rows, center: Array, unit: Array) -> Array:
 
 
 def suited(rows: Rows) -> tuple[str, ...]:
-    """The families that have a place in tables of these rows.
+    """The families that have a place in tables of these rows; none where there are more than WIDEST features.
 
     All, if no column is constant and none follows from the others; only those with one variance for all features, if
     one is or does.  Those that know rotations only see features in common units, which must not be too far apart.
     """
-    if len(rows) < 2:
+    if len(rows) < 2 or rows.x.shape[1] > WIDEST:
         return ()
     y = np.subtract(rows.x, np.average(rows.x, axis=0, weights=rows.weight), dtype=np.float64)
     unit = _units(y, rows.weight)
@@ -177,9 +180,12 @@ def suited(rows: Rows) -> tuple[str, ...]:
         y /= unit
         correlation = (y if rows.weight is None else y * rows.weight[:, None]).T @ y / rows.total
         if np.linalg.eigvalsh(correlation)[0] * ILL_PLACED > 1:
-            far = unit.max() > FAR_APART * unit.min()
-            return tuple(code for code in ORDER if not (far and code in TOGETHER["along axes"]))
-    return tuple(code for code in ORDER if FAMILIES[code].spherical)
+            apart = unit.max() / unit.min()
+            gone = {code for code in TOGETHER["along axes"] if apart > FAR_APART}
+            gone |= {code for code in TOGETHER["rotated"] if apart > FAR_APART**2}
+            return tuple(code for code in ORDER if code not in gone)
+    seen = unit[unit > 0]
+    return TOGETHER["rotated"] if seen.max() <= FAR_APART**2 * seen.min() else ()
 
 
 def _units(y: Array, weight: Array | None) -> Array:
@@ -347,6 +353,16 @@ def log_likelihood(board: Board, plan: Plan, models: Models) -> Array:
     for entry, part in _mapped(board, plan, models.theta, of_block):
         loglik[plan.alike[entry][0]] += part
     return loglik
+
+
+def seen_by(board: Board, theta: Array) -> tuple[Array, Array]:
+    """Tables (m, K, q) and log-likelihoods (m,), in units of the board, of mixtures theta (m, K, q) as they are, their
+    weights brought to sum one by the rows themselves."""
+    m, k, q = theta.shape
+    plan = planned(["VVV"] * m, np.full(m, k, dtype=np.intp))
+    models = Models(theta.reshape(m * k, q), np.zeros(m), np.zeros(m, dtype=bool))
+    table, loglik = e_step(board, plan, models)
+    return table.reshape(m, k, q), loglik
 
 
 def totals(board: Board, codes: Sequence[str], reached: Sequence[Reached]) -> list[Totals]:
@@ -658,6 +674,12 @@ def smoothed(table: Array, fraction: float = SMOOTHING) -> Array:
     return np.asarray(made / (1 + fraction))  # masses that sum to more than the rows would make them more probable
 
 
+def healthy(code: str, table: Array) -> bool:
+    """Whether each component has the rows that a covariance of its own takes."""
+    family = FAMILIES[code]
+    return family.pooled or bool(table[:, 0].min() >= family.least_rows(n_features_of(table)))
+
+
 def n_features_of(table: Array) -> int:
     """d of 1 + d + d (d + 1) / 2 columns."""
     return round((float(np.sqrt(8 * table.shape[1] + 1)) - 3) / 2)
@@ -677,6 +699,14 @@ def glance(board: Board, codes: Sequence[str], tables: Sequence[Array]) -> Array
     found = np.empty(len(codes))
     found[order] = np.where(models.ill, -np.inf, log_likelihood(board, plan, models))
     return found
+
+
+def first_model(board: Board, code: str, table: Array) -> Mixture:
+    """The mixture that the M-step of a table makes."""
+    d = board.n_features
+    memory = Memory(np.full(len(table), np.nan), np.full((1, d, d), np.nan))
+    models = m_step(board, planned([code], np.array([len(table)], dtype=np.intp)), table, memory)
+    return model_of(board, code, models.theta)
 
 
 def climb(

@@ -43,6 +43,7 @@ from mixtura.families import FAMILIES
 from mixtura.hierarchical import agglomerate, distinct
 from mixtura.initialize import STARTS
 from mixtura.mixture import Mixture
+from mixtura.moves import LOOKS, REACH, apart, merged, split, swapped
 from mixtura.rows import Array, InMemory, Rows
 from mixtura.runs import Task
 
@@ -66,23 +67,17 @@ ROUNDS, CHANCES, REPAIRS, MOVES = 4, 2, 2, 3
 """Looks at the neighbours, at those of cells that have come to nothing, at those of cells that have fallen below the
 one before, and at what else there may be with as many components."""
 
-LOOKS, TRIED = 4, 1
-"""Pairs that are merged or components that are split for a look, and how many of the looks are gone on from."""
+TRIED = 1
+"""How many of the looks at a cell are gone on from."""
 
-RIDGE = 1e-6
-"""Variance, as a part of the data's, under which no union counts as narrower."""
-
-ALIKE = 1e-4
-"""Difference of log-likelihood, per row, of looks that are taken for the same."""
-
-REACH, NARROW = 0.8, 0.2
-"""How far from their middle the halves of a component are put, in standard deviations along its longest axis."""
+NARROW = 0.2
+"""How far the halves are put apart where nothing is to be lost by it; as ``moves.REACH``."""
 
 NEAR, CHOSEN = 10.0, 8
 """Difference of BIC from the best up to which cells look further, and how many of them do at most."""
 
-WIDEST, LARGEST = 64, 1 << 26
-"""Features, and numbers in T(Y) of all rows, up to which there are tables: half a gigabyte."""
+LARGEST = 1 << 26
+"""Numbers in T(Y) of all rows, up to which there are tables: half a gigabyte."""
 
 SEEDS, GONE_ON = 2, 2
 """Starts by k-means where cells are fitted one by one, and how many starts are carried to their ends."""
@@ -147,7 +142,7 @@ def filled(
     sample = source.sample(SEARCH_ROWS, rng)
     first = partitions(sample, sorted({k for _, k in cells}), init, task, rng)
     reached: dict[Cell, Reached] = {}
-    placed = cohort.suited(sample) if _plain(task) else ()
+    placed = cohort.suited(sample) if task.problem.update.plain else ()
     placed_cells = [cell for cell in cells if cell[0] in placed]
     if placed_cells:
         board, reached = searched(
@@ -185,18 +180,6 @@ def without_spread(rows: Rows) -> list[str]:
 NARROWING = "a component became narrower and narrower"
 NO_SPREAD = "collapsed: from each start a component was left without spread"
 OUT_OF_TIME = "skipped: the time budget was used up before it"
-
-
-def _plain(task: Task) -> bool:
-    """Whether an M-step is no more than that of its family."""
-    update = task.problem.update
-    return (
-        update.prior is None
-        and update.box is None
-        and update.reg_covar == 0
-        and not update.equal_mixing
-        and task.problem.source.n_features <= WIDEST
-    )
 
 
 def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], seconds: float) -> dict[Cell, Fit | str]:
@@ -308,7 +291,7 @@ def searched(
         before = search
         near = nearest(search)
         search = tried(
-            search, looked(search, [(cell, one) for cell in near for one in moves(search.best[cell].table)]), until
+            search, looked(search, [(cell, one) for cell in near for one in swapped(search.best[cell].table)]), until
         )
         changed = changed_since(search, before)
         search = finished(search, [cell for cell in near if cell in changed], FINE, until)
@@ -332,18 +315,11 @@ class Search:
         """The same with what is better and healthy among those ``found``."""
         best, left = dict(self.best), dict(self.left)
         for cell, one in found:
-            if one.left or not healthy(cell[0], one):
+            if one.left or not cohort.healthy(cell[0], one.table):
                 left.setdefault(cell, replace(one, left=True))
             elif cell not in best or one.loglik > best[cell].loglik:
                 best[cell] = one
         return replace(self, best=best, left=left)
-
-
-def healthy(code: str, one: Reached) -> bool:
-    """Whether each component has the rows that a covariance of its own takes."""
-    family = FAMILIES[code]
-    d = cohort.n_features_of(one.table)
-    return family.pooled or bool(one.table[:, 0].min() >= family.least_rows(d))
 
 
 @cache
@@ -383,7 +359,7 @@ def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | N
     )
     best, left = dict(search.best), dict(search.left)
     for cell, one in zip(cells, found, strict=True):
-        if one.left or not healthy(cell[0], one):  # where it stood, it was on its way to nothing
+        if one.left or not cohort.healthy(cell[0], one.table):  # where it stood, it was on its way to nothing
             del best[cell]
             left[cell] = replace(one, left=True)
         elif one.loglik > best[cell].loglik:
@@ -445,26 +421,13 @@ def nearest(search: Search) -> list[Cell]:
     return [cell for cell in sorted(bic, key=bic.__getitem__) if bic[cell] < best + NEAR][:CHOSEN]
 
 
-def moves(table: Array) -> Array:
-    """Tables with one pair merged and another component split."""
-    if len(table) < 2:
-        return np.empty((0, *table.shape))
-    return split(merged(table[None], LOOKS), LOOKS)
-
-
 def looked(search: Search, candidates: Sequence[tuple[Cell, Array]]) -> list[tuple[Cell, Array]]:
     """Of the ``candidates`` those of each cell that look best after one M-step."""
     if not candidates:
         return []
     seen = cohort.glance(search.board, [cell[0] for cell, _ in candidates], [table for _, table in candidates])
-    ordered = sorted(range(len(candidates)), key=lambda i: -seen[i])
-    chosen: dict[Cell, list[int]] = {}
-    same = ALIKE * search.board.total
-    for i in ordered:
-        taken = chosen.setdefault(candidates[i][0], [])
-        if np.isfinite(seen[i]) and len(taken) < TRIED and all(seen[j] - seen[i] > same for j in taken):
-            taken.append(i)
-    return [candidates[i] for taken in chosen.values() for i in taken]
+    chosen = apart(seen, [cell for cell, _ in candidates], search.board.total, TRIED)
+    return [candidates[i] for i in chosen]
 
 
 def neighbours(search: Search, changed: set[Cell]) -> list[tuple[Cell, Array]]:
@@ -487,65 +450,6 @@ def neighbours(search: Search, changed: set[Cell]) -> list[tuple[Cell, Array]]:
                 owner = np.repeat(codes, len(made) // len(codes))
                 candidates += [((str(code), far), one) for code, one in zip(owner, made, strict=True)]
     return candidates
-
-
-def moments(tables: Array) -> tuple[Array, Array, Array]:
-    """Mass (m, K), means (m, K, d) and scatter (m, K, d, d) of tables (m, K, q)."""
-    d = cohort.n_features_of(tables[0])
-    i, j = np.triu_indices(d)
-    mass, first = tables[:, :, 0], tables[:, :, 1 : 1 + d]
-    mean = first / mass[:, :, None]
-    scatter = np.empty((*mean.shape, d))
-    scatter[..., i, j] = scatter[..., j, i] = tables[:, :, 1 + d :] - first[..., i] * mean[..., j]
-    return mass, mean, scatter
-
-
-def merged(tables: Array, most: int) -> Array:
-    """Of each of the tables (m, K, q) at most so many (m most, K - 1, q) with two components merged: those that lose
-    least by it."""
-    m, k, q = tables.shape
-    mass, mean, scatter = moments(tables)
-    a, b = np.triu_indices(k, 1)
-    both = mass[:, a] + mass[:, b]
-    e = np.sqrt(mass[:, a] * mass[:, b] / both)[:, :, None] * (mean[:, a] - mean[:, b])
-    union = scatter[:, a] + scatter[:, b] + e[..., :, None] * e[..., None, :]
-
-    def cost(scatter: Array, mass: Array) -> Array:
-        ridge = RIDGE * np.eye(scatter.shape[-1])
-        log_det = np.linalg.slogdet(scatter / mass[..., None, None] + ridge)[1]
-        return np.asarray(mass * (0.5 * log_det - np.log(mass)))
-
-    alone = cost(scatter, mass)
-    added = cost(union, both) - alone[:, a] - alone[:, b]
-    pairs = np.argsort(added, axis=1, kind="stable")[:, :most].ravel()
-    of = np.repeat(np.arange(m), len(pairs) // m)
-    made = tables[of]
-    row = np.arange(len(of))
-    made[row, a[pairs]] += made[row, b[pairs]]
-    return np.asarray(made[np.arange(k) != b[pairs][:, None]].reshape(-1, k - 1, q))
-
-
-def split(tables: Array, most: int, reach: float = REACH) -> Array:
-    """Of each of the tables (m, K, q) at most so many (m most, K + 1, q) with a component split: those with most
-    rows."""
-    m, d = len(tables), cohort.n_features_of(tables[0])
-    i, j = np.triu_indices(d)
-    mass, mean, scatter = moments(tables)
-    chosen = np.argsort(-mass, axis=1, kind="stable")[:, :most].ravel()
-    of = np.repeat(np.arange(m), len(chosen) // m)
-    mass, mean = 0.5 * mass[of, chosen], mean[of, chosen]
-    covariance = 0.5 * scatter[of, chosen] / mass[:, None, None]
-    values, vectors = np.linalg.eigh(covariance)
-    step = reach * np.sqrt(np.maximum(values[:, -1:], 0.0)) * vectors[:, :, -1]
-    left = covariance - step[:, :, None] * step[:, None, :]
-
-    def half(mean: Array) -> Array:
-        second = left + mean[:, :, None] * mean[:, None, :]
-        return np.asarray(mass[:, None] * np.concatenate([np.ones((len(mean), 1)), mean, second[:, i, j]], axis=1))
-
-    made: Array = np.concatenate([tables[of], half(mean - step)[:, None]], axis=1)
-    made[np.arange(len(of)), chosen] = half(mean + step)
-    return made
 
 
 # one by one -----------------------------------------------------------------------------------------------------------

@@ -310,13 +310,14 @@ AUTO = "k-means++"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one start: ``objective`` (total nats) after so many ``passes``, how it ended, and how many of its
-    components are ``degenerate``."""
+    """What became of one start: ``objective`` (total nats) after so many ``passes``, how it ended, and how many of the
+    components of the ``model`` it has come to are ``degenerate``."""
 
     objective: float
     passes: int
     outcome: str
     degenerate: int
+    model: Mixture
 
     @property
     def rank(self) -> Rank:
@@ -359,7 +360,7 @@ def short_runs(
         others = sorted(zip(ranks, kept, strict=True), key=lambda pair: pair[0], reverse=True)
         order = [best, *(i for _, i in others if i != best), *order[keep:]]
     outcomes = [
-        Outcome(one.objective, one.index, "collapsed" if degenerate[i] else "short run", degenerate[i])
+        Outcome(one.objective, one.index, "collapsed" if degenerate[i] else "short run", degenerate[i], one.model)
         for i, one in enumerate(reached)
     ]
     return [one.model for one in reached], order, outcomes

@@ -5,7 +5,7 @@ A run ranks by how few of its components are degenerate, then by its objective: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from mixtura import background, degeneracy, em, evaluate
 from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate
+from mixtura.engine import Serial
 from mixtura.initialize import Outcome, first_of_best
 from mixtura.mixture import Mixture
 from mixtura.progress import Printer, unfinished
 from mixtura.rows import AnyArray
 from mixtura.start import distinct_points
+
+COMPARED = 2_000
+"""Rows by which partitions are compared, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +98,7 @@ def carried(task: Task, begin: Mixture, printer: Printer) -> Run:
 def outcome(task: Task, last: em.Pass) -> Outcome:
     """What became of a run that ended with ``last``."""
     degenerate = n_degenerate(task.problem.update, last.model, task.n_present)
-    return Outcome(last.objective, last.index, "collapsed" if degenerate else str(last.reason), degenerate)
+    return Outcome(last.objective, last.index, "collapsed" if degenerate else str(last.reason), degenerate, last.model)
 
 
 def best(
@@ -110,14 +114,53 @@ def best(
     With ``first_sound`` they are tried in turn until one does not end degenerate.
     """
     runs: dict[int, Run] = {}
-    for number, begin in starts:
-        runs[number] = carried(task, begin, printer)
-        outcomes[number] = outcome(task, runs[number].last)
+    for number, run in _carried_in_turn(task, starts, printer, together=not first_sound):
+        runs[number] = run
+        outcomes[number] = outcome(task, run.last)
         if first_sound and outcomes[number].degenerate == 0:
             break
     numbers = list(runs)
     chosen = numbers[first_of_best([outcomes[number].rank for number in numbers], task.n_present)]
     return chosen, runs[chosen]
+
+
+def _carried_in_turn(
+    task: Task, starts: Iterator[tuple[int, Mixture]], printer: Printer, *, together: bool
+) -> Iterator[tuple[int, Run]]:
+    """The runs from numbered starts, in their order; ``together`` if all are wanted anyway and none is printed: then
+    runs share out the cores, and the blocks of each follow each other."""
+    if not together or printer.every:
+        yield from ((number, carried(task, begin, printer)) for number, begin in starts)
+        return
+    alone = replace(task, problem=replace(task.problem, engine=Serial()))
+
+    def of_start(numbered: tuple[int, Mixture]) -> tuple[int, Run]:
+        return numbered[0], carried(alone, numbered[1], printer)
+
+    yield from task.problem.engine.map(of_start, starts)
+
+
+def landscape(task: Task, outcomes: Mapping[int, Outcome]) -> list[tuple[dict[str, Any], NDArray[np.int32]]]:
+    """What became of each start, in words and numbers, and the labels that it gives to some of the rows (see
+    ``compared``)."""
+    x = compared(task.problem.source.rows.x)
+    return [
+        (
+            {
+                "objective": one.objective * task.scale,
+                "passes": one.passes,
+                "outcome": one.outcome,
+                "degenerate": one.degenerate,
+            },
+            evaluate.labels(one.model.observation, x, Serial()).astype(np.int32),
+        )
+        for _, one in sorted(outcomes.items())
+    ]
+
+
+def compared(rows: AnyArray) -> AnyArray:
+    """Of the rows (or labels) those by which partitions are compared, COMPARED or fewer in steps of one length."""
+    return rows[:: -(-len(rows) // COMPARED)]
 
 
 def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:

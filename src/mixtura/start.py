@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura import initialize, validation
+from mixtura import initialize, moves, validation
 from mixtura.background import USUAL, Background
 from mixtura.covariance import Covariances
-from mixtura.em import Problem
+from mixtura.em import Problem, passes
 from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, Outcome, Sample
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory
 from mixtura.statistics import given
 from mixtura.update import MStep
+
+LONG = 100
+"""Passes in which the last move has to lead to where it has led before."""
 
 RESCUES = 4
 """Starts that are carried on in turn, with n_init="auto", until one does not end degenerate."""
@@ -73,11 +76,14 @@ def starts(
     n_init: int | None,
     entropy: int | None,
     outcomes: dict[int, Outcome],
+    *,
+    moving: bool,
 ) -> Iterator[tuple[int, Mixture]]:
     """The mixtures to run from, in turn, each with its number.
 
     With ``n_init`` None they are the best of several short runs, the next ones meant for when the first ends badly;
-    ``outcomes`` receives what became of the short runs.
+    with ``moving`` the first of all is where moves lead from the best.  ``outcomes`` receives what became of the short
+    runs.
     Every start has a stream of random numbers of its own, so that more starts leave the first ones as they were.
     """
     complete = own.mixture(problem)
@@ -112,7 +118,33 @@ def starts(
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
     # So it does from what the user gave, which a short run would have moved.
     whole = len(sample.rows) == problem.source.n_rows or own.partial or make not in STARTS.values()
+    if moving:
+        further = _moved(problem, sample, reached[order[0]], streams[0], whole=whole)
+        if further is not None:
+            begin, outcomes[n_starts] = further
+            yield n_starts, begin
     yield from ((i, candidates[i] if whole else reached[i]) for i in order[:RESCUES])
+
+
+def _moved(
+    problem: Problem, sample: Sample, incumbent: Mixture, rng: np.random.Generator, *, whole: bool
+) -> tuple[Mixture, Outcome] | None:
+    """Where moves from the best of the short runs lead, if it is to something better."""
+    rows = InMemory(sample.rows).sample(moves.ROWS, rng)
+    found = moves.moved(problem, rows, incumbent)
+    if found is None:
+        return None
+    begin, end = found
+    choice = [incumbent, end, begin]
+    _, order, outcomes = initialize.short_runs(problem, sample, choice)
+    if order[0] == 0:  # better on some of the rows only
+        return None
+    outcome = replace(outcomes[order[0]], outcome="moved")
+    if whole and len(rows) == len(sample.rows):  # then the history can show the way from the last move
+        for latest in passes(problem, begin, tol=moves.ROUGH, max_iter=LONG):
+            if latest.objective > outcome.objective - moves.ROUGH:
+                return begin, outcome
+    return choice[order[0]], outcome
 
 
 def distinct_points(source: InMemory, enough: int) -> int:

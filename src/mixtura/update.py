@@ -81,6 +81,11 @@ class MStep:
     eps: float = EPS
     box: Box | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is that of the family, with nothing beside the likelihood."""
+        return self.prior is None and self.box is None and self.reg_covar == 0 and not self.equal_mixing
+
     def __call__(self, statistics: Statistics, previous: Mixture | None) -> Mixture:
         """The mixture that maximises the expected objective; empty components stay as in ``previous``."""
         mass = statistics.mass
