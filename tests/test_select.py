@@ -430,3 +430,18 @@ def test_selections_are_values(plain):
     assert facts["n_components"] == plain.best_.n_components
     assert len(facts["table"]) == 70
     assert all(one["bic"] is None for one in facts["table"] if one["status"] != "ok")
+
+
+def test_held_out_rows_of_weight_zero_are_absent():
+    X = blobs(60, 2)
+    weight = np.zeros(60)
+    weight[::4] = 2.0
+    weighted = chosen(X, [1, 2], ["EII", "EEE"], criterion="cv", sample_weight=weight)
+    alone = chosen(X[::4], [1, 2], ["EII", "EEE"], criterion="cv")
+    for a, b in zip(weighted.records, alone.records, strict=True):
+        assert a["cv"] == pytest.approx(b["cv"], rel=1e-6, nan_ok=True)
+
+
+def test_held_out_rows_with_a_prior_that_some_families_do_not_take():
+    selection = chosen(blobs(60, 2), [1, 2], ["VVV", "VEI"], criterion="cv", prior=EigenvalueRatio(10.0))
+    assert [math.isnan(one["cv"]) for one in selection.records] == [False, False, True, True]

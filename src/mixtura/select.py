@@ -310,8 +310,8 @@ def select(
     sample_weight : array-like of shape (n,) or None
         Weights of the rows; the criteria count their sum as the number of rows.
     init : str
-        "auto": two hierarchical clusterings of up to 600 rows, cut for each number of components; or how else all cells
-        begin: "k-means++", "kmeans", "random", "random_from_data", "hierarchical".
+        "auto": three hierarchical clusterings of up to 600 rows, cut for each number of components; or how else all
+        cells begin: "k-means++", "kmeans", "random", "random_from_data", "hierarchical".
     time_budget : float or None
         Seconds after which nothing new is begun: models that were not reached are "skipped", what has been found so
         far is kept.
@@ -386,16 +386,16 @@ def select(
             (name, k): _record(name, k, f"failed: {why}", task, until) for name, why in without.items() for k in counts
         }
         if criterion == "cv":
-            weight = None if sample_weight is None else validation.sample_weight(sample_weight, len(x))
+            there = task.problem.source.rows  # of weight zero is absent, from folds, too
             held_out = []
-            for number, (inside, outside) in enumerate(_folds(len(x), entropy)):
-                part = tasks(x[inside], None if weight is None else weight[inside])
+            for number, (inside, outside) in enumerate(_folds(len(there), entropy)):
+                part = tasks(there.x[inside], there[inside].weight)
                 models = grid.filled(part, list(named), counts, init=init, until=until, progress=of_round(1 + number))
-                rows = Rows(x[outside], None if weight is None else weight[outside])
-                held_out.append(_densities(models, rows, task))
-            for code, name in named.items():
-                for k in counts:
-                    cells[name, k] |= _cross_validated(cells[name, k], [one[code, k] for one in held_out])
+                held_out.append(_densities(models, there[outside], task))
+            codes = {name: code for code, name in named.items()}
+            for (name, k), row in cells.items():
+                parts = [one[codes[name], k] for one in held_out] if name in codes else []
+                cells[name, k] = _cross_validated(row, parts)
         winner = _settled(cells, criterion, found, named, estimator, X, sample_weight)
         say(rounds * n_cells, rounds * n_cells)
     names = getattr(winner, "feature_names_in_", None)
