@@ -978,3 +978,23 @@ def test_a_refused_fit_leaves_the_one_before():
     with pytest.raises(ValueError, match="tied"):
         gm.fit(np.concatenate([sound, np.tile([[30.0, 30.0]], (9, 1))]))
     np.testing.assert_array_equal(gm.means_, before)
+
+
+def test_of_a_row_astray_the_remedy_works():
+    """It takes a component with it; with a background the others are as they would be without it."""
+    rng = np.random.default_rng(0)
+    sound = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(8, 1, (100, 2))])
+    X = np.concatenate([sound, [[1e6, 1e6]]])
+    with pytest.warns(UserWarning, match="look at its row: take it out if it is astray, or use noise=True"):
+        GaussianMixture(2, random_state=0).fit(X)
+    alone, behind = (GaussianMixture(2, noise=noise, random_state=0).fit(x) for noise, x in ((None, sound), (True, X)))
+    order, other = np.argsort(alone.means_[:, 0]), np.argsort(behind.means_[:, 0])
+    np.testing.assert_allclose(behind.means_[other], alone.means_[order], rtol=1e-3, atol=1e-3)
+    assert behind.labels_[-1] == -1
+
+
+def test_priors_are_values():
+    a, b = (mixtura.FraleyRaftery(scale=np.eye(2)) for _ in range(2))
+    assert a == b
+    assert hash(a) == hash(b)
+    assert a != mixtura.FraleyRaftery(scale=2 * np.eye(2))

@@ -457,7 +457,7 @@ def driver_of(accelerate: Any, update: MStep, covariance_type: str) -> Driver:
     elif isinstance(update.prior, EigenvalueRatio):
         hindrance = "works without the constraint EigenvalueRatio only"
     elif not has_chart(update.family):
-        hindrance = f"needs a covariance_type whose letters are all E or all V, got {covariance_type!r}"
+        hindrance = f"needs a covariance_type whose letters are all E or all V (I aside), got {covariance_type!r}"
     elif accelerate == "auto":
         return lbfgs
     else:

@@ -192,6 +192,12 @@ REMEDY: dict[str, str] = {
     "starved": "ask for fewer components, or a covariance_type with fewer parameters",
 }
 
+LONE = 1.5
+"""Rows up to which a tied component is one row far from all others."""
+
+ASTRAY = "look at its row: take it out if it is astray, or use noise=True"
+"""What helps where a component covers a single row."""
+
 MANY = "ask for fewer components and a covariance_type with fewer parameters"
 """What helps where there are more parameters than rows: often neither is enough by itself."""
 
@@ -254,10 +260,19 @@ def remarks(
     if dropped and wrong:
         what = f"{_numbered(dropped, 'was', 'were')} dropped, and of those left {what}"
     what = f"{what} ({aside})" if what and aside else what or aside
-    helps = REMEDY["empty"] if few else MANY if many else REMEDY[wrong[0].state]
-    if bare and not few and all(one.state != "empty" for one in wrong):
+    # A row astray takes a component with it: fewer components, or a prior, leave less for the others.
+    lone = bool(wrong) and not few and not many and all(one.state == "tied" and one.effective_n < LONE for one in wrong)
+    helps = ASTRAY if lone else REMEDY["empty"] if few else MANY if many else REMEDY[wrong[0].state]
+    if bare and not few and not lone and all(one.state != "empty" for one in wrong):
         helps += PRIOR
-    if not dropped and not many and len(wrong) < len(found) and wrong and wrong[0].state in ("empty", "tied"):
+    if (
+        not lone
+        and not dropped
+        and not many
+        and len(wrong) < len(found)
+        and wrong
+        and wrong[0].state in ("empty", "tied")
+    ):
         helps += DROP
     said["degenerate" if wrong or few else "parameters"] = f"{what}: {helps}; see diagnostics_"
     return said

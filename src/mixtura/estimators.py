@@ -538,7 +538,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _init_rule(self) -> Any:
         """``init``, where it says how to make a start and is not one itself."""
-        return self.init if isinstance(self.init, str) or callable(self.init) else "auto"
+        return self.init if self.init is None or isinstance(self.init, str) or callable(self.init) else "auto"
 
     def _own_start(self, task: Task, k: int, d: int) -> start.OwnStart:
         if self.covariances_init is not None and self.precisions_init is not None:

@@ -340,6 +340,9 @@ class Mixture:
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Mixture:
         """The mixture written by :meth:`to_dict`; ValueError if its parameters are not those of a mixture."""
+        missing = [key for key in ("weights", "means", "covariances", "shared") if key not in document]
+        if missing:
+            raise ValueError(f"document must have the entries of to_dict(), got none called {', '.join(missing)}")
         weights, means, layout = validation.mixture_parameters(
             document["weights"], document["means"], document["covariances"], shared=document["shared"]
         )

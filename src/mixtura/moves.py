@@ -22,7 +22,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from mixtura import cohort, evaluate
+from mixtura import cohort, evaluate, initialize, validation
 from mixtura.cohort import Board, Reached
 from mixtura.em import Problem
 from mixtura.engine import Serial
@@ -56,22 +56,32 @@ ROWS = 2_000
 ROUGH, CYCLES = 0.1, 10
 """Nats left to gain, and cycles of three passes, up to which a move is followed."""
 
+SETTLED, SETTLING = 1e-5, 40
+"""The same for what moves begin from: on the way, long steps make differences of rounding large; at its end, a model is
+the same in any unit."""
 
-def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Mixture, Mixture] | None:
-    """Where moves lead from ``model`` on these rows: the last of them as it was made, and where it has led.
 
-    None if they lead nowhere, or there are none: with something beside the likelihood, and for families that have no
-    place in tables of these rows.
+def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Array, Array] | None:
+    """Where moves lead from ``model`` on these rows: the partition (n, K) that the last of them makes, and the
+    responsibilities (n, K) where it has led.
+
+    A partition does not show how the steps on the way to it were rounded, as parameters would.
+    None if they lead nowhere, or there are none: of one component or more than LARGEST, with something beside the
+    likelihood, and for families that have no place in tables of these rows.
     """
-    code, k = problem.update.family.code, model.n_components
+    family, k = problem.update.family, model.n_components
+    code = family.code
     if not problem.update.plain or not 1 < k <= LARGEST or code not in cohort.suited(rows):
         return None
-    tries = max(min(FAILURES, COMPONENTS // k), 2)
+    resp = evaluate.responsibilities(model.observation, rows.x, Serial())
+    if family.frame == "affine":  # longest means something only in coordinates that are the same after any linear map
+        rows = Rows(initialize.coordinates(rows, "affine"), rows.weight)
     board = cohort.board(rows, problem.engine)
-    table = board.table(evaluate.responsibilities(model.observation, rows.x, Serial()))
-    (best,) = cohort.climb(board, [code], [table], tol=ROUGH, cycles=2 * CYCLES)
+    table = board.table(resp)
+    tries = min(FAILURES, COMPONENTS // k)
     origin = None
     for _ in range(MOST):
+        (best,) = cohort.climb(board, [code], [table], tol=SETTLED, cycles=SETTLING)
         if best.left:
             break
         tables = [*swapped(best.table), *replaced(board, code, best)]
@@ -83,10 +93,12 @@ def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Mixture, Mixtur
         top = max(sound, key=lambda i: found[i].loglik, default=None)
         if top is None or not found[top].loglik > best.loglik + CLEAR:
             break
-        origin, best = tables[top], found[top]
+        origin, table = tables[top], found[top].table
     if origin is None:
         return None
-    return cohort.first_model(board, code, origin), cohort.model_of(board, code, best.theta)
+    found_models = cohort.first_model(board, code, origin), cohort.model_of(board, code, best.theta)
+    begin, end = (evaluate.responsibilities(one.observation, rows.x, Serial()) for one in found_models)
+    return validation.one_hot(begin.argmax(axis=1), k), end
 
 
 def apart(seen: Array, of: Sequence[Hashable], total: float, most: int) -> list[int]:
@@ -164,7 +176,10 @@ def split(tables: Array, most: int, reach: float = REACH) -> Array:
     mass, mean = 0.5 * mass[of, chosen], mean[of, chosen]
     covariance = 0.5 * scatter[of, chosen] / mass[:, None, None]
     values, vectors = np.linalg.eigh(covariance)
-    step = reach * np.sqrt(np.maximum(values[:, -1:], 0.0)) * vectors[:, :, -1]
+    axis = vectors[:, :, -1]
+    # The half that is nearer to the middle of all rows comes first, whichever way an eigenvector points.
+    outwards = np.where((axis * mean).sum(axis=1) < 0, -1.0, 1.0)[:, None]
+    step = reach * np.sqrt(np.maximum(values[:, -1:], 0.0)) * outwards * axis
     left = covariance - step[:, :, None] * step[:, None, :]
 
     def half(mean: Array) -> Array:

@@ -82,6 +82,8 @@ class FraleyRaftery:
 
     def __post_init__(self) -> None:
         validation.number(self.shrinkage, "shrinkage")
+        if self.scale is not None:  # a value, to be compared and hashed like the others
+            object.__setattr__(self, "scale", _nested(np.asarray(self.scale).tolist()))
         if self.dof is not None:
             validation.number(self.dof, "dof")
 
@@ -120,6 +122,8 @@ class ChenTan:
 
     Notes
     -----
+    Strength counts rows, a weight of one being a row: weights that are all twice as large are twice as many rows, and
+    the penalty means less.
     The penalty is the same in any units.  It draws covariances to that of the whole data, so clusters much smaller
     than the distances between them are widened: by 2a S_x / n_k.
 
@@ -253,8 +257,8 @@ def prior_of(prior: Any, family: Family, covariance_type: str) -> Prior | None:
         )
     if isinstance(prior, EigenvalueRatio) and not family.uniform:
         raise ValueError(
-            f"prior EigenvalueRatio needs a covariance_type whose letters are all E or all V, got {covariance_type!r}: "
-            "choose such a type, or another prior"
+            "prior EigenvalueRatio needs a covariance_type whose letters are all E or all V (I aside), got "
+            f"{covariance_type!r}: choose such a type, or another prior"
         )
     return prior
 
@@ -310,6 +314,11 @@ class Conjugate:
             square = ((layout.whitener @ root) ** 2).sum()
             square += self.shrinkage * (np.einsum("kij,kj->ki", layout.whitener, away) ** 2).sum()
         return float(self.mass * layout.log_det_whitener.sum() - 0.5 * square)
+
+
+def _nested(values: Any) -> Any:
+    """Lists as tuples."""
+    return tuple(_nested(one) for one in values) if isinstance(values, list) else values
 
 
 def _of_family(matrix: Array, family: Family) -> Array:

@@ -82,11 +82,6 @@ class Spectrum:
         half = (self.vectors * self.values[:, None, :]) @ self.vectors.transpose(0, 2, 1)
         return 0.5 * (half + half.transpose(0, 2, 1))
 
-    def expected(self, scatter: Array, mass: Array) -> float:
-        """Twice the expected log-likelihood, up to a constant."""
-        spread = scatter if self.vectors is None else along(scatter, self.vectors)
-        return -float((mass[:, None] * np.log(self.values) + spread / self.values).sum())
-
 
 def along(scatter: Array, vectors: Array) -> Array:
     """Scatter (K, d) along the axes in the columns of ``vectors`` (K, d, d) or (1, d, d)."""

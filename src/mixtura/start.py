@@ -134,7 +134,7 @@ def _moved(
     found = moves.moved(problem, rows, incumbent)
     if found is None:
         return None
-    begin, end = found
+    begin, end = (initialize.from_responsibilities(rows, resp, problem.update) for resp in found)
     choice = [incumbent, end, begin]
     _, order, outcomes = initialize.short_runs(problem, sample, choice)
     if order[0] == 0:  # better on some of the rows only
@@ -167,6 +167,11 @@ def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int, 
     if len(given_ones) > 1:
         raise ValueError(f"expected one start, got {' and '.join(given_ones)}: leave all but one of them out")
     for name, value in given_ones.items():
+        if name == "init" and np.ndim(value) == 0:
+            raise ValueError(
+                f"init must be a name ({', '.join(['auto', *STARTS])}), labels, responsibilities or a function, got "
+                f"{value!r}: choose one of these"
+            )
         if name.startswith("labels") or (name == "init" and np.ndim(value) == 1):
             return validation.labels(value, n_rows, n_components, background=background)
         return validation.responsibilities(value, n_rows, n_components, background=background)

@@ -52,7 +52,7 @@ class Statistics:
     def __add__(self, other: Statistics) -> Statistics:
         if not np.array_equal(self.center, other.center):
             raise ValueError(
-                "expected two Statistics about the same center, got two different ones: call recentered first"
+                "expected two Statistics about the same center, got two different ones: sum rows about one center"
             )
         return Statistics(
             self.objective + other.objective,

@@ -211,7 +211,15 @@ class MStep:
         """What the prior adds to each of so many components, if it is one that adds anything."""
         if self.prior is None or isinstance(self.prior, EigenvalueRatio):
             return None
-        return self.prior.conjugate(self.family, n_components, self.overall, self.n_rows) / self.unit
+        if n_components not in self._conjugates:
+            added = self.prior.conjugate(self.family, n_components, self.overall, self.n_rows)
+            self._conjugates[n_components] = added / self.unit
+        return self._conjugates[n_components]
+
+    @cached_property
+    def _conjugates(self) -> dict[int, Conjugate]:
+        """What has been made by ``conjugate``: each pass asks for it."""
+        return {}
 
     def penalty(self, model: Mixture) -> float:
         """What is added to the log-likelihood: the log prior."""

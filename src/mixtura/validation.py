@@ -6,6 +6,7 @@ Every message says in one sentence what was expected, what came and what to do.
 from __future__ import annotations
 
 import numbers
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ def family(covariance_type: Any, n_features: int = 1) -> Family:
 
 def indices(chosen: Sequence[int], size: int, name: str) -> list[int]:
     """Distinct indices under ``size``."""
-    found = [int(index) for index in chosen]
+    found = [operator.index(one) if hasattr(one, "__index__") else -1 for one in chosen]
     if found and len(set(found)) == len(found) and all(0 <= index < size for index in found):
         return found
     raise ValueError(f"{name} must be distinct indices from 0 to {size - 1}, got {list(chosen)}: choose among these")
