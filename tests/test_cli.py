@@ -585,6 +585,13 @@ def test_select_says_what_it_found(run: Run, tmp_path: Path) -> None:
     assert f"model written to {out}" in printed
 
 
+def test_select_names_the_columns(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "rounded.csv"
+    pd.DataFrame({"width": [1, 2, 1, 2, 1, 2, 9, 8] * 9, "length": range(72)}).to_csv(path, index=False)
+    _, printed, _ = run("select", path, "-k", 2, "--types", "VVI")
+    assert "width in steps of 1" in printed
+
+
 def test_select_without_time(says_no: Callable[..., str]) -> None:
     assert "time budget" in says_no("select", FAITHFUL, "--time", 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import entr, logsumexp
 from scipy.stats import multivariate_normal
 
 from cases import FAMILIES, STEPPED, blobs
@@ -62,6 +62,7 @@ def test_what_is_reached_is_a_member_of_its_family_with_that_likelihood(data, we
     tables = [table_of(board, X, k) for _ in FAMILIES for k in (2, 4)]
     reached = cohort.climb(board, codes, tables, tol=1e-3, cycles=5)
     totals = cohort.totals(board, codes, reached)
+    assert sum(one.left for one in reached) < 5
     for code, one, total in zip(codes, reached, totals, strict=True):
         if one.left:
             continue
@@ -72,6 +73,7 @@ def test_what_is_reached_is_a_member_of_its_family_with_that_likelihood(data, we
         assert total.loglik == one.loglik
         resp = model.responsibilities(X)
         weights = np.ones(len(X)) if weight is None else weight
+        assert total.entropy == pytest.approx(weights @ entr(resp).sum(axis=1), rel=1e-6, abs=1e-6)
         assert total.certainty == pytest.approx(weights @ np.log(resp.max(axis=1)), rel=1e-6, abs=1e-6)
 
 
@@ -142,4 +144,5 @@ def test_rows_without_spread_suit_spheres_only():
     assert cohort.suited(Rows(np.column_stack([X, X.sum(axis=1)]))) == spheres
     assert cohort.suited(Rows(np.ones((5, 2)))) == ()
     assert cohort.suited(Rows(X[:1])) == ()
+    assert cohort.suited(Rows(np.concatenate([X, [[1e9, 0.0]]]))) == ()
     assert set(FAMILIES) - set(cohort.suited(Rows(X * [1.0, 1e5]))) == {"EEV", "VEV", "EVE", "VVE"}

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import GaussianMixture, Mixture, Selection, __version__, io, select, validation
+from mixtura import GaussianMixture, Mixture, Selection, __version__, io, validation
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
-from mixtura.select import CRITERIA
+from mixtura.select import CRITERIA, selected
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
 from mixtura.tables import Table, check_table, feature_names, read_table, write_table, write_text
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """What a shell reports of a program that the signals SIGINT and SIGPIPE end."""
+
+MOST_COUNTS = 1_000
+"""Numbers of components that can be asked for."""
 
 RANKED = 5
 """Models that are printed, best first."""
@@ -143,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     select.add_argument(
         "--types", default="all", type=_types, metavar="A,B", help="covariance types, or all fourteen of them (all)"
     )
-    select.add_argument("--criterion", choices=list(CRITERIA), default="bic", help="what chooses (%(default)s)")
+    select.add_argument("--criterion", choices=CRITERIA, default="bic", help="what chooses (%(default)s)")
     select.add_argument("--time", type=_seconds, metavar="SECONDS", help="begin nothing new after so many seconds")
     _add_columns(select)
     select.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
@@ -212,13 +215,15 @@ def _counts(text: str) -> list[int]:
     try:
         if ":" in text:
             first, last = (int(part) for part in text.split(":"))
-            found = list(range(first, last + 1))
+            found = list(range(first, min(last, first + MOST_COUNTS) + 1))
         else:
             found = [int(part) for part in text.split(",")]
     except ValueError:
         found = []
-    if not found or min(found) < 1:
-        raise argparse.ArgumentTypeError(f"expected a range like 1:9 or numbers like 2,3,5, got {text!r}")
+    if not found or min(found) < 1 or len(found) > MOST_COUNTS:
+        raise argparse.ArgumentTypeError(
+            f"expected a range like 1:9 or numbers like 2,3,5, {MOST_COUNTS} at most, got {text!r}"
+        )
     return found
 
 
@@ -350,9 +355,8 @@ def _select(arguments: argparse.Namespace) -> None:
     with _progress(f"reading {arguments.data}"):
         table = read_table(arguments.data, arguments.columns, arguments.weight)
     validation.finite(table.x, table.names)
-    with _progress("comparing models") as say, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # the summary says it
-        selection = select(
+    with _progress("comparing models") as say:
+        selection = selected(
             table.x,
             arguments.k,
             arguments.types,
@@ -361,12 +365,12 @@ def _select(arguments: argparse.Namespace) -> None:
             time_budget=arguments.time,
             random_state=arguments.seed,
             progress=lambda done, total: say(f"comparing models: {done} of {total}"),
+            names=table.names,
         )
     if arguments.table is not None:
         columns = {key: np.array([one[key] for one in selection.records]) for key in selection.records[0]}
         write_table(arguments.table, columns)
     gm = selection.best_
-    gm.feature_names_in_ = np.array(table.names, dtype=object)
     if arguments.out is not None:
         gm.save(arguments.out)
     if arguments.plot is not None:

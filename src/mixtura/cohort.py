@@ -43,7 +43,7 @@ from mixtura.evaluate import Totals
 from mixtura.families import FAMILIES
 from mixtura.initialize import SMOOTHING
 from mixtura.mixture import Mixture
-from mixtura.rows import Array, Rows
+from mixtura.rows import Array, Rows, constant
 
 Index = NDArray[np.intp]
 S = TypeVar("S")
@@ -53,6 +53,9 @@ ILL_PLACED = 1e8
 
 WIDEST = 64
 """Features up to which rows have tables, of about WIDEST^2 / 2 columns."""
+
+ASTRAY = 100.0
+"""Ratio of standard deviation and median absolute deviation, beyond which the former says nothing of the bulk."""
 
 FAR_APART = 1e4
 """Ratio of the features' units beyond which axes that are sought in common units lose their small variances."""
@@ -148,7 +151,7 @@ class Board:
 def board(rows: Rows, engine: Engine) -> Board:
     """The rows seen about their mean, each feature in its standard deviation, if it has one."""
     center = np.average(rows.x, axis=0, weights=rows.weight)
-    unit = _units(np.subtract(rows.x, center, dtype=np.float64), rows.weight)
+    unit = _units(rows, center)
     unit[unit == 0] = unit.max()
     return Board(_features(rows, center, unit), rows.weight, center, unit, engine)
 
@@ -167,14 +170,17 @@ def _features(rows: Rows, center: Array, unit: Array) -> Array:
 def suited(rows: Rows) -> tuple[str, ...]:
     """The families that have a place in tables of these rows; none where there are more than WIDEST features.
 
-    All, if no column is constant and none follows from the others; only those with one variance for all features, if
-    one is or does.  Those that know rotations only see features in common units, which must not be too far apart.
+    None where rows are so far astray that the others are but a point beside them.  All, if no column is constant and
+    none follows from the others; only those with one variance for all features, if one is or does.  Those that know
+    rotations only see features in common units, which must not be too far apart.
     """
     if len(rows) < 2 or rows.x.shape[1] > WIDEST:
         return ()
-    y = np.subtract(rows.x, np.average(rows.x, axis=0, weights=rows.weight), dtype=np.float64)
-    unit = _units(y, rows.weight)
-    if not (unit > 0).any():
+    center = np.average(rows.x, axis=0, weights=rows.weight)
+    y = np.subtract(rows.x, center, dtype=np.float64)
+    unit = _units(rows, center)
+    bulk = np.median(np.abs(rows.x - np.median(rows.x, axis=0)), axis=0)
+    if not (unit > 0).any() or (unit > ASTRAY * bulk)[bulk > 0].any():
         return ()
     if (unit > 0).all():
         y /= unit
@@ -188,8 +194,11 @@ def suited(rows: Rows) -> tuple[str, ...]:
     return TOGETHER["rotated"] if seen.max() <= FAR_APART**2 * seen.min() else ()
 
 
-def _units(y: Array, weight: Array | None) -> Array:
-    return np.sqrt(np.average(y * y, axis=0, weights=weight))
+def _units(rows: Rows, center: Array) -> Array:
+    """Standard deviations (d,); zero where there is no spread but that which rounding of the mean has made."""
+    y = np.subtract(rows.x, center, dtype=np.float64)
+    unit = np.sqrt(np.average(y * y, axis=0, weights=rows.weight))
+    return np.where(constant(rows.x) | (unit <= 4 * np.finfo(np.float64).eps * np.abs(center)), 0.0, unit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -285,6 +285,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Run from a model that is known, a member of the family, without a word."""
         with one_blas_thread():
             task = self._task(X, sample_weight)
+            layout = suited(begin.layout, diagonal=task.problem.update.family.diagonal)
+            begin = Mixture.of(begin.weights, begin.means, layout)
             run = runs.carried(task, begin, self._printer(task))
             self._keep(task, run, {0: runs.outcome(task, run.last)})
 

@@ -91,8 +91,9 @@ class Fit:
     """What a cell has come to: the ``totals`` (in the weights as they were given) of the ``model`` that is made when it
     is wanted, after so many ``passes`` of the start that won, and the ``seconds`` that are its share of the time.
 
-    ``reason`` says what is wrong with its components, "" if nothing is.  ``flat``: the family sees a direction in which
-    the data have no spread, where the floor makes its likelihood.
+    ``reason`` says what is wrong with its components, "" if nothing is.  ``objective``: what EM has maximised, in
+    scaled weights.  ``flat``: the family sees a direction in which the data have no spread, where the floor makes its
+    likelihood.
     """
 
     make: Callable[[], Mixture]
@@ -101,12 +102,25 @@ class Fit:
     seconds: float
     converged: bool
     reason: str
+    objective: float
     flat: bool = False
 
     @property
     def model(self) -> Mixture:
         return self.make()
 
+
+@dataclass(frozen=True)
+class NoFit:
+    """Why a cell has no fit: ``status`` "failed", "skipped" or "collapsed", and the ``reason`` in words."""
+
+    status: str
+    reason: str
+
+
+NARROWING = "a component became narrower and narrower"
+NO_SPREAD = NoFit("collapsed", "from each start a component was left without spread")
+OUT_OF_TIME = NoFit("skipped", "the time budget was used up before it")
 
 Tasks = Callable[[str], Task]
 """The task of a family, by its code; they differ in nothing else."""
@@ -120,7 +134,7 @@ def filled(
     init: str = "auto",
     until: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[Cell, Fit | str]:
+) -> dict[Cell, Fit | NoFit]:
     """What each of the families comes to with each number of components.
 
     ``init`` makes the first partitions; after ``until``, on the clock of time.monotonic, nothing new is begun.  A cell
@@ -131,13 +145,14 @@ def filled(
     source = task.problem.source
     rng = np.random.default_rng(np.random.SeedSequence(task.entropy).spawn(1)[0])
     enough = start.distinct_points(source, max(counts))
-    answers: dict[Cell, Fit | str] = {}
+    answers: dict[Cell, Fit | NoFit] = {}
     cells = [(code, k) for code in codes for k in counts]
     for cell in cells:
         if cell[1] > enough:
-            answers[cell] = f"failed: {enough} distinct row{'s' if enough > 1 else ''} for {cell[1]} components"
+            have = f"{enough} distinct row{'s' if enough > 1 else ''}"
+            answers[cell] = NoFit("failed", f"{have} for {cell[1]} components")
     cells = [cell for cell in cells if cell not in answers]
-    if until is not None and time.monotonic() > until:
+    if not cells or over(until):
         return answers | dict.fromkeys(cells, OUT_OF_TIME)
     sample = source.sample(SEARCH_ROWS, rng)
     first = partitions(sample, sorted({k for _, k in cells}), init, task, rng)
@@ -146,14 +161,12 @@ def filled(
     placed_cells = [cell for cell in cells if cell[0] in placed]
     if placed_cells:
         board, reached = searched(
-            task, placed_cells, sample, first, until, lambda part: progress(int(part * len(cells)), len(cells))
+            task, placed_cells, sample, first, until, lambda part: progress(int(part * len(placed_cells)), len(cells))
         )
-        if board.n_rows == source.n_rows:
+        if board.n_rows < source.n_rows:  # they have been searched on a sample only
+            answers |= dict(ended(tasks, board, reached, until))
+        elif reached:
             answers |= _answers(tasks, board, reached, time.monotonic() - began)
-        else:  # they have been searched on a sample only
-            for cell, fit in ended(tasks, board, reached, until):
-                answers[cell] = fit
-                progress(len(answers), len(answers) + len(cells))
     lost = [cell for cell in placed_cells if cell not in answers]
     if 2 * len(lost) < len(placed_cells):  # the rows have a place in tables: what has none there is narrow, not they
         answers |= dict.fromkeys(lost, NO_SPREAD)
@@ -161,8 +174,8 @@ def filled(
     flat = without_spread(sample)
     for family in one_by_one(tasks, rest, first, until):
         for cell, fit in family.items():
-            answers[cell] = fit if isinstance(fit, str) else replace(fit, flat=cell[0] in flat)
-        progress(len(answers), len(cells))
+            answers[cell] = fit if isinstance(fit, NoFit) else replace(fit, flat=cell[0] in flat)
+        progress(len(cells) - sum(cell not in answers for cell in cells), len(cells))
     return answers
 
 
@@ -177,22 +190,19 @@ def without_spread(rows: Rows) -> list[str]:
     return []
 
 
-NARROWING = "a component became narrower and narrower"
-NO_SPREAD = "collapsed: from each start a component was left without spread"
-OUT_OF_TIME = "skipped: the time budget was used up before it"
-
-
-def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], seconds: float) -> dict[Cell, Fit | str]:
+def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], seconds: float) -> dict[Cell, Fit | NoFit]:
     """The fits of what the cells have reached."""
     passes = sum(one.passes for one in reached.values())
-    scale = tasks(next(iter(reached))[0]).scale
     totals = cohort.totals(board, [code for code, _ in reached], list(reached.values()))
-    answers: dict[Cell, Fit | str] = {}
+    answers: dict[Cell, Fit | NoFit] = {}
     for (cell, one), total in zip(reached.items(), totals, strict=True):
-        make = partial(cohort.model_of, board, cell[0], one.theta)
-        reason = (_wrong(tasks(cell[0]), make()) or NARROWING) if one.left else ""
-        share = seconds * one.passes / passes
-        answers[cell] = Fit(make, total * scale, one.passes, share, one.settled, reason)
+        task, make = tasks(cell[0]), partial(cohort.model_of, board, cell[0], one.theta)
+        if one.left:  # to the floor, or only out of reach of tables: that is for a run of its own to tell
+            fit = _carried(task, make())
+            answers[cell] = fit if fit.reason or fit.converged else replace(fit, reason=NARROWING)
+        else:
+            share = seconds * one.passes / passes
+            answers[cell] = Fit(make, total * task.scale, one.passes, share, one.settled, "", total.loglik)
     return answers
 
 
@@ -254,60 +264,110 @@ def searched(
     progress: Callable[[float], None],
 ) -> tuple[Board, dict[Cell, Reached]]:
     """The board of all rows, and what the cells have reached; what has ``left`` needs a floor."""
+    search = begun(task, cells, sample, first, until)
     rows = task.problem.source.rows
-    search = Search(cohort.board(sample, task.problem.engine), cells, {}, {})
-    seen = cohort.seen_from(search.board, first.rows)
-    scale = search.board.total / seen.total
-    tables = {k: [cohort.smoothed(scale * seen.table(one)) for one in several] for k, several in first.resp.items()}
-    for number in range(max(len(several) for several in tables.values())):
-        jobs = [(cell, tables[cell[1]][number]) for cell in cells if number < len(tables[cell[1]])]
-        search = tried(search, jobs, until)
-        progress(0.05 * (1 + number))
-    changed = set(search.best)
-    for number in range(ROUNDS):
-        before = search
-        search = tried(search, looked(search, neighbours(search, changed)), until)
-        changed = changed_since(search, before)
-        progress(0.2 + 0.5 * (number + 1) / ROUNDS)
-    if len(sample) < len(rows) <= LARGEST / len(search.board.features):
-        search = moved_to(search, cohort.seen_from(search.board, rows))
-    search = finished(search, list(search.best), FINE, until)
-    for chance in range(CHANCES):
-        lost = [cell for cell in cells if cell not in search.best]
-        if not lost or not search.best:
-            break
-        jobs = looked(search, [job for job in neighbours(search, set(search.best)) if job[0] not in search.best])
-        if chance == 0:
-            jobs += [(cell, table) for cell in lost for table in tables[cell[1]]]
-        search = finished(tried(search, jobs, until), lost, FINE, until)
-    for _ in range(REPAIRS):
-        low = fallen(search)
-        if not low:
-            break
-        jobs = [job for reach in (REACH, NARROW) for job in looked(search, split_again(search, low, reach))]
-        search = finished(tried(search, jobs, until), low, FINE, until)
-    progress(0.9)
-    for _ in range(MOVES):
-        before = search
-        near = nearest(search)
-        search = tried(
-            search, looked(search, [(cell, one) for cell in near for one in swapped(search.best[cell].table)]), until
-        )
-        changed = changed_since(search, before)
-        search = finished(search, [cell for cell in near if cell in changed], FINE, until)
-        if not changed:
-            break
-    search = finished(search, nearest(search), LAST, until)
+    fits = len(rows) <= LARGEST / len(search.board.features)
+    progress(0.2)
+    search = exchanged(search, until)
+    progress(0.7)
+    search = ended_on(search, until, rows=rows if len(sample) < len(rows) and fits else None)
+    progress(0.8)
+    for share, phase in ((0.9, rescued), (0.95, repaired), (1.0, swapped_near)):
+        if not over(until):
+            search = phase(search, until)
+        progress(share)
     known = {cell: one for cell, one in search.left.items() if np.isfinite(one.loglik)}
     return search.board, known | search.best
 
 
+def over(until: float | None) -> bool:
+    """Whether the time is used up."""
+    return until is not None and time.monotonic() > until
+
+
+def begun(task: Task, cells: Sequence[Cell], sample: Rows, first: Partitions, until: float | None) -> Search:
+    """All cells carried a little from each of the first partitions."""
+    board = cohort.board(sample, task.problem.engine)
+    seen = cohort.seen_from(board, first.rows)
+    scale = board.total / seen.total
+    tables = {k: [cohort.smoothed(scale * seen.table(one)) for one in several] for k, several in first.resp.items()}
+    search = Search(board, cells, tables, {}, {})
+    for number in range(max(len(several) for several in tables.values())):
+        if number == 0 or not over(until):
+            jobs = [(cell, tables[cell[1]][number]) for cell in cells if number < len(tables[cell[1]])]
+            search = tried(search, jobs, until)
+    return search
+
+
+def exchanged(search: Search, until: float | None) -> Search:
+    """After rounds in which each cell looks at its neighbours."""
+    changed = set(search.best)
+    for _ in range(ROUNDS):
+        if over(until):
+            break
+        before = search
+        search = tried(search, looked(search, neighbours(search, changed)), until)
+        changed = changed_since(search, before)
+    return search
+
+
+def ended_on(search: Search, until: float | None, *, rows: Rows | None) -> Search:
+    """All cells near their ends, on these rows if there are any."""
+    if rows is not None:
+        search = moved_to(search, cohort.seen_from(search.board, rows))
+    return finished(search, list(search.best), FINE, until)
+
+
+def rescued(search: Search, until: float | None) -> Search:
+    """Cells that have come to nothing begin again: from their neighbours, and once more from the first partitions."""
+    for chance in range(CHANCES):
+        lost = [cell for cell in search.cells if cell not in search.best]
+        if not lost or not search.best or over(until):
+            break
+        jobs = looked(search, [job for job in neighbours(search, set(search.best)) if job[0] not in search.best])
+        if chance == 0:
+            jobs += [(cell, table) for cell in lost for table in search.first[cell[1]]]
+        search = finished(tried(search, jobs, until), lost, FINE, until)
+    return search
+
+
+def repaired(search: Search, until: float | None) -> Search:
+    """Cells that are under those with fewer components begin again from these."""
+    for _ in range(REPAIRS):
+        low = fallen(search)
+        if not low or over(until):
+            break
+        jobs = [job for reach in (REACH, NARROW) for job in looked(search, split_again(search, low, reach))]
+        search = finished(tried(search, jobs, until), low, FINE, until)
+    return search
+
+
+def swapped_near(search: Search, until: float | None) -> Search:
+    """The cells that a criterion may choose look at what else there is with as many components, and go to their end."""
+    for _ in range(MOVES):
+        if over(until):
+            break
+        before = search
+        near = nearest(search)
+        jobs = looked(search, [(cell, one) for cell in near for one in swapped(search.best[cell].table)])
+        search = tried(search, jobs, until)
+        changed = changed_since(search, before)
+        search = finished(search, [cell for cell in near if cell in changed], FINE, until)
+        if not changed:
+            break
+    return finished(search, nearest(search), LAST, until)
+
+
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The ``best`` of each cell so far, on the rows of ``board``; where there is none yet, what has ``left``."""
+    """The ``best`` of each cell so far, on the rows of ``board``; where there is none yet, what has ``left``.
+
+    ``first`` are the tables of the first partitions, by the number of components.
+    """
 
     board: Board
     cells: Sequence[Cell]
+    first: Mapping[int, Sequence[Array]]
     best: dict[Cell, Reached]
     left: dict[Cell, Reached]
 
@@ -323,9 +383,9 @@ class Search:
 
 
 @cache
-def kin(code: str) -> list[str]:
+def kin(code: str) -> tuple[str, ...]:
     """Families that differ in one letter."""
-    return [other for other in FAMILIES if sum(a != b for a, b in zip(code, other, strict=True)) == 1]
+    return tuple(other for other in FAMILIES if sum(a != b for a, b in zip(code, other, strict=True)) == 1)
 
 
 def tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | None) -> Search:
@@ -370,8 +430,12 @@ def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | N
 def moved_to(search: Search, board: Board) -> Search:
     """The same models before other rows, whose log-likelihoods are not known yet."""
     scale = board.total / search.board.total
-    best = {cell: replace(one, table=scale * one.table, loglik=-np.inf) for cell, one in search.best.items()}
-    return replace(search, board=board, best=best)
+
+    def moved(those: Mapping[Cell, Reached]) -> dict[Cell, Reached]:
+        return {cell: replace(one, table=scale * one.table, loglik=-np.inf) for cell, one in those.items()}
+
+    first = {k: [scale * table for table in tables] for k, tables in search.first.items()}
+    return replace(search, board=board, first=first, best=moved(search.best), left=moved(search.left))
 
 
 def changed_since(search: Search, before: Search) -> set[Cell]:
@@ -460,18 +524,18 @@ def one_by_one(
     cells: Sequence[Cell],
     first: Partitions,
     until: float | None,
-) -> Iterator[dict[Cell, Fit | str]]:
+) -> Iterator[dict[Cell, Fit | NoFit]]:
     """The cells of one family after the other, each by itself."""
     families = list(dict.fromkeys(code for code, _ in cells))
 
-    def of_family(code: str) -> dict[Cell, Fit | str]:
+    def of_family(code: str) -> dict[Cell, Fit | NoFit]:
         # Families share out the cores: inside, blocks follow each other.
         task = tasks(code)
         task = replace(task, problem=replace(task.problem, engine=Serial()))
-        answers: dict[Cell, Fit | str] = {}
+        answers: dict[Cell, Fit | NoFit] = {}
         before: Fit | None = None
         for cell in sorted(cell for cell in cells if cell[0] == code):
-            if until is not None and time.monotonic() > until:
+            if over(until):
                 answers[cell] = OUT_OF_TIME
                 continue
             fit = _best_of(task, cell[1], first, before)
@@ -485,10 +549,10 @@ def one_by_one(
 
 def ended(
     tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], until: float | None
-) -> Iterator[tuple[Cell, Fit | str]]:
+) -> Iterator[tuple[Cell, Fit | NoFit]]:
     """What cells that were searched on a sample come to on all rows, by runs of their own."""
     for cell, one in reached.items():
-        if until is not None and time.monotonic() > until:
+        if over(until):
             yield cell, OUT_OF_TIME
         else:  # rows are many: it is their blocks that share out the cores
             yield cell, _carried(tasks(cell[0]), cohort.model_of(board, cell[0], one.theta))
@@ -510,7 +574,7 @@ def _best_of(task: Task, k: int, first: Partitions, before: Fit | None) -> Fit:
 
 
 def _rank(fit: Fit) -> tuple[bool, float]:
-    return not fit.reason, fit.totals.loglik
+    return not fit.reason, fit.objective
 
 
 def _halved(model: Mixture) -> Mixture:
@@ -537,4 +601,4 @@ def _carried(task: Task, begin: Mixture) -> Fit:
     totals = evaluate.totals(latest.model.observation, rows, task.problem.engine) * task.scale
     model = latest.model
     reason, seconds = _wrong(task, model), time.monotonic() - began
-    return Fit(lambda: model, totals, latest.index, seconds, converged, reason)
+    return Fit(lambda: model, totals, latest.index, seconds, converged, reason, latest.objective)

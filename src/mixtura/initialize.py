@@ -36,7 +36,7 @@ from mixtura.engine import Serial, one_openmp_thread
 from mixtura.families import Frame
 from mixtura.hierarchical import MAX_ROWS, agglomerate
 from mixtura.mixture import Mixture
-from mixtura.rows import Array, InMemory, Rows
+from mixtura.rows import Array, InMemory, Rows, constant
 from mixtura.statistics import Statistics, given
 from mixtura.update import MStep
 
@@ -127,7 +127,7 @@ def coordinates(rows: Rows, frame: Frame) -> Array:
     y = rows.x - mean
     variance = np.average(y * y, axis=0, weights=rows.weight)
     # What is left of a constant column after rounding of its mean is not spread.
-    variance[variance <= (4 * np.finfo(np.float64).eps * np.abs(mean)) ** 2] = 0.0
+    variance[constant(rows.x) | (variance <= (4 * np.finfo(np.float64).eps * np.abs(mean)) ** 2)] = 0.0
     if frame == "rotation":
         return np.asarray(y / np.sqrt(variance.max() or 1.0))
     y = y[:, variance > 0] / np.sqrt(variance[variance > 0])

@@ -25,6 +25,7 @@ from mixtura import validation
 from mixtura.families import family_of
 from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.rows import Array
+from mixtura.select import MEASURES, Selection, ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -347,13 +348,11 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
     >>> ax.get_ylabel()
     'BIC (lower is better)'
     """
-    records = getattr(selection, "records", None)
-    if not isinstance(records, tuple):
+    if not isinstance(selection, Selection):
         raise ValueError(f"criterion needs a Selection, got {type(selection).__name__}: pass what select() gave")
-    chose = str(getattr(selection, "criterion", "bic"))
-    column = validation.one_of(
-        chose if criterion is None else criterion, "criterion", [name for name in MEASURES if name in records[0]]
-    )
+    records = selection.records
+    there = [name for name in MEASURES if name in records[0]]
+    column = validation.one_of(selection.criterion if criterion is None else criterion, "criterion", there)
     ax = _axes(ax)
     from matplotlib.ticker import MaxNLocator
 
@@ -373,9 +372,9 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
             label=name,
         )
     label, sign = MEASURES[column]
-    known = [one for one in records if one["status"] == "ok" and np.isfinite(one[column])]
+    known = ranked(records, column)
     if known:
-        best = min(known, key=lambda one: sign * one[column])
+        best = known[0]
         place = best["n_components"], best[column]
         ax.plot(*place, marker="o", markersize=13, markerfacecolor="none", markeredgecolor="black", linestyle="none")
         below = sign > 0
@@ -417,16 +416,6 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
     )
     return ax
 
-
-MEASURES = {
-    "bic": ("BIC", 1.0),
-    "icl": ("ICL", 1.0),
-    "icl_entropy": ("ICL, soft assignment", 1.0),
-    "aic": ("AIC", 1.0),
-    "cv": ("held-out log density per row", -1.0),
-    "loglik": ("log-likelihood", -1.0),
-}
-"""Columns of a selection that can be drawn: what they are called, and the sign that makes less better."""
 
 MOST, FAR = 0.8, 2.5
 """Share of the models that the picture is made for, and how much of their range it shows."""

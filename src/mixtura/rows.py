@@ -63,6 +63,11 @@ class InMemory:
         return Rows(np.array(rows.x, dtype=np.float64, order="C"), rows.weight)
 
 
+def constant(x: AnyArray) -> NDArray[np.bool_]:
+    """Which columns (d,) hold one value: from variances it cannot be told, for their mean is rounded."""
+    return np.asarray(x.max(axis=0) == x.min(axis=0))
+
+
 def present(weight: Array | None) -> Any:
     """Index of the rows that count.
 

@@ -29,23 +29,25 @@ from __future__ import annotations
 import math
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
 from mixtura import evaluate, grid, start, validation
-from mixtura.degeneracy import distinct_rows
+from mixtura.degeneracy import HARMLESS, distinct_rows
 from mixtura.engine import one_blas_thread
 from mixtura.estimators import GaussianMixture
 from mixtura.evaluate import Totals
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
 from mixtura.frames import frame
-from mixtura.grid import Fit
+from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
@@ -55,8 +57,29 @@ from mixtura.runs import Task
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CRITERIA = {"bic": "BIC", "icl": "ICL", "aic": "AIC", "cv": "cross-validated log-likelihood"}
-"""What can be asked for, and what it is called."""
+MEASURES: dict[str, tuple[str, float]] = {
+    "bic": ("BIC", 1.0),
+    "icl": ("ICL", 1.0),
+    "icl_entropy": ("ICL by soft assignment", 1.0),
+    "aic": ("AIC", 1.0),
+    "cv": ("cross-validated log-likelihood", -1.0),
+    "loglik": ("log-likelihood", -1.0),
+}
+"""Columns of the table by which models can be compared: what they are called, and the sign that makes less better."""
+
+CRITERIA = ("bic", "icl", "aic", "cv")
+"""What can be asked for."""
+
+OF_TOTALS: dict[str, Callable[[Totals, int], float]] = {
+    "bic": evaluate.bic,
+    "icl": evaluate.icl,
+    "icl_entropy": evaluate.icl_entropy,
+    "aic": evaluate.aic,
+}
+"""Criteria that the totals of a model and its parameters tell."""
+
+SAME = 1e-9
+"""Part of a criterion that makes no difference: with one component several families are one model."""
 
 FOLDS = 5
 """Parts of the rows that are held out in turn."""
@@ -88,13 +111,15 @@ class Selection:
     """Models of a grid, and which of them a criterion chooses.
 
     ``records``: a dict for each cell, as the rows of ``table`` are; ``criterion``: the one asked for; ``n_rows``,
-    ``n_features``: of the data; ``seconds``: all it took; ``remarks``: what else is to be said of data and models.
+    ``n_features``, ``total_weight``: of the data; ``seconds``: all it took; ``remarks``: what else is to be said of
+    data and models.
     """
 
     records: tuple[Mapping[str, Any], ...]
     criterion: str
     n_rows: int
     n_features: int
+    total_weight: float
     seconds: float
     remarks: tuple[str, ...]
     winner: GaussianMixture | None
@@ -120,15 +145,14 @@ class Selection:
     @property
     def ranked(self) -> list[Mapping[str, Any]]:
         """The cells that are ok, best first."""
-        sign = _sign(self.criterion)
-        usable = [one for one in self.records if one["status"] == "ok" and np.isfinite(one[self.criterion])]
-        return sorted(usable, key=lambda one: (sign * one[self.criterion], one["df"]))
+        return ranked(self.records, self.criterion)
 
     @property
     def best_(self) -> GaussianMixture:
         """The fitted estimator of the winner; ValueError if no cell of the grid is ok."""
         if self.winner is None:
-            raise ValueError(f"no cell of the grid is ok, so that there is no best one: {'; '.join(self._troubles())}")
+            name = MEASURES[self.criterion][0]
+            raise ValueError(f"no model has a {name}, so that there is no best one: {'; '.join(self._troubles())}")
         return self.winner
 
     def facts(self) -> dict[str, Any]:
@@ -149,7 +173,7 @@ class Selection:
 
     def __repr__(self) -> str:
         if self.winner is None:
-            return f"Selection(none of {counted(len(self.records), 'cell', 'cells')} is ok)"
+            return f"Selection(none of {counted(len(self.records), 'cell', 'cells')} has a {self.criterion})"
         best = self.ranked[0]
         value = _digits(best[self.criterion], self.criterion)
         return f"Selection({_name(best)}: {self.criterion} {value}, of {counted(len(self.records), 'cell', 'cells')})"
@@ -164,7 +188,8 @@ class Selection:
         """What was found, in words: the winner, by how much, what is close behind, what failed and why."""
         lines = []
         if self.winner is None:
-            lines.append(f"No model could be fitted to {counted(self.n_rows, 'row', 'rows')}.")
+            rows = counted(self.n_rows, "row", "rows")
+            lines.append(f"No model of {rows} has a {MEASURES[self.criterion][0]}, so that none is chosen.")
         else:
             lines += [*self._choice(), *self._rivals(), *self._others(), *self._edges()]
         lines += [f"{text}." for text in (*self._troubles(), *self.remarks)]
@@ -177,14 +202,14 @@ class Selection:
         value = _digits(best[self.criterion], self.criterion)
         kinds = len({one["covariance_type"] for one in self.records})
         counts = sorted({one["n_components"] for one in self.records})
-        better = "lower" if _sign(self.criterion) > 0 else "higher"
+        better = "lower" if MEASURES[self.criterion][1] > 0 else "higher"
         df = counted(best["df"], "free parameter", "free parameters")
         data = f"{counted(self.n_rows, 'row', 'rows')}, {counted(self.n_features, 'feature', 'features')}"
         types = counted(kinds, "covariance type", "covariance types")
         components = "component" if counts == [1] else "components"
         models = counted(len(self.records), "model", "models")
         return [
-            f"{_name(best)}, by {CRITERIA[self.criterion]} ({value}; {better} is better).",
+            f"{_name(best)}, by {MEASURES[self.criterion][0]} ({value}; {better} is better).",
             f"Log-likelihood {best['loglik']:.2f} with {df}; {data}.",
             f"Compared: {types} with {_ranges(counts)} {components}, {models} in {self.seconds:.1f} s.",
         ]
@@ -192,10 +217,12 @@ class Selection:
     def _rivals(self) -> list[str]:
         """By how much the winner won, and over what."""
         best, *others = self.ranked
+        alone = best["n_components"] == 1  # with one component families fall together: those are no rivals
+        others = [one for one in others if not (alone and one["n_components"] == 1 and one["df"] == best["df"])]
         if not others:
             return ["No other model can be compared."]
         gaps = [self._gap(best, other) for other in others]
-        unit = "nats of held-out log-likelihood" if self.criterion == "cv" else CRITERIA[self.criterion]
+        unit = "nats of held-out log-likelihood" if self.criterion == "cv" else MEASURES[self.criterion][0]
         said = f"The next best is {_name(others[0])}, {gaps[0]:.2f} {unit} behind"
         if self.criterion == "bic":
             word = next(word for limit, word in EVIDENCE if gaps[0] < limit)
@@ -213,17 +240,17 @@ class Selection:
 
     def _gap(self, best: Mapping[str, Any], other: Mapping[str, Any]) -> float:
         """How far behind the ``best`` one is, in units of the criterion; of held-out log density in nats of all."""
-        gap = _sign(self.criterion) * float(other[self.criterion] - best[self.criterion])
-        return gap * self.n_rows if self.criterion == "cv" else gap
+        gap = MEASURES[self.criterion][1] * float(other[self.criterion] - best[self.criterion])
+        return gap * self.total_weight if self.criterion == "cv" else gap
 
     def _others(self) -> list[str]:
         """Whether other criteria would have chosen the same."""
         best = self.ranked[0]
         differ = []
-        for criterion in ("bic", "icl", "aic"):
-            first = replace(self, criterion=criterion).ranked[0]
+        for criterion in CRITERIA[:3]:
+            first = ranked(self.records, criterion)[0]
             if criterion != self.criterion and first is not best:
-                differ.append(f"{CRITERIA[criterion]} would choose {_short(first)}")
+                differ.append(f"{MEASURES[criterion][0]} would choose {_short(first)}")
         return [f"{'; '.join(differ)}."] if differ else ["BIC, ICL and AIC agree."]
 
     def _edges(self) -> list[str]:
@@ -251,8 +278,15 @@ class Selection:
         return said
 
 
-def _sign(criterion: str) -> float:
-    return -1.0 if criterion == "cv" else 1.0
+def ranked(records: Iterable[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
+    """The rows that are ok and have a number in this column, best first; of equal ones that with fewer parameters, or
+    the one that came first."""
+    usable = [one for one in records if one["status"] == "ok" and np.isfinite(one.get(column, np.nan))]
+    if not usable:
+        return []
+    sign = MEASURES[column][1]
+    step = SAME * max(abs(one[column]) for one in usable) or 1.0
+    return sorted(usable, key=lambda one: (round(sign * one[column] / step), one["df"]))
 
 
 def _name(one: Mapping[str, Any]) -> str:
@@ -313,12 +347,13 @@ def select(
         "auto": three hierarchical clusterings of up to 600 rows, cut for each number of components; or how else all
         cells begin: "k-means++", "kmeans", "random", "random_from_data", "hierarchical".
     time_budget : float or None
-        Seconds after which nothing new is begun: models that were not reached are "skipped", what has been found so
-        far is kept.
+        Seconds after which no search is begun: what has been found is kept, and evaluated on all rows, which may take
+        a while; models that have not been begun are "skipped".
     n_jobs : int or None
         Number of threads; None or -1 is one for each core.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
-        Source of randomness: which rows are clustered, where there are more, and which are held out.
+        Source of randomness: which rows are clustered and searched, where there are more, which are held out, and the
+        seeds of starts by k-means.
     progress : bool, callable or None
         A bar on standard error: None where that is a terminal and rich is installed, True in any case; or a function
         that is called with how much is done of how much.
@@ -350,14 +385,50 @@ def select(
     >>> chosen.best_.n_components
     2
     """
+    selection = selected(
+        X,
+        n_components,
+        covariance_types,
+        criterion,
+        prior=prior,
+        sample_weight=sample_weight,
+        init=init,
+        time_budget=time_budget,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        progress=progress,
+    )
+    if selection.winner is not None:
+        selection.winner._say(selection.winner.remarks_, stacklevel=3)
+    return selection
+
+
+def selected(
+    X: ArrayLike,
+    n_components: int | Iterable[int],
+    covariance_types: str | Sequence[str],
+    criterion: str,
+    *,
+    prior: Any = None,
+    sample_weight: ArrayLike | None = None,
+    init: str = "auto",
+    time_budget: float | None = None,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    progress: bool | Callable[[int, int], None] | None = None,
+    names: Sequence[str] | None = None,
+) -> Selection:
+    """The same without a warning; ``names`` are those of the features where X does not tell them."""
     began = time.monotonic()
-    criterion = validation.one_of(criterion, "criterion", list(CRITERIA))
+    validation.one_of(criterion, "criterion", CRITERIA)
     validation.one_of(init, "init", ["auto", *STARTS])
     counts = validation.counts(n_components, "n_components")
     until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
     entropy = start.entropy_of(random_state)
     x = GaussianMixture()._rows(X, reset=True)
-    named = _named(covariance_types, x.shape[1])
+    asked = _named(covariance_types, x.shape[1])
+    without = _without(prior, asked)
+    named = {code: name for code, name in asked.items() if name not in without}
 
     def estimator(name: str, k: int) -> GaussianMixture:
         return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
@@ -365,57 +436,60 @@ def select(
     def tasks(X: Any, weight: Any) -> grid.Tasks:
         return cache(lambda code: estimator(named[code], 1)._task(X, weight))
 
-    without = _without(prior, named)
-    named = {code: name for code, name in named.items() if name not in without}
     own = tasks(x, sample_weight)
     task = own(next(iter(named)))
+    parts = [(own, task.problem.source.rows)]  # what is fitted, and what is asked about it
+    if criterion == "cv":
+        rows = task.problem.source.rows  # of weight zero is absent, from folds, too
+        parts += [(tasks(rows.x[inside], rows[inside].weight), rows[out]) for inside, out in _folds(len(rows), entropy)]
     n_cells = len(named) * len(counts)
-    rounds = 1 + FOLDS if criterion == "cv" else 1
-    bar = meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", rounds * n_cells)
-    with one_blas_thread(), bar as say:
-
-        def of_round(number: int) -> Callable[[int, int], None]:
-            return lambda done, total: say(number * n_cells + done, rounds * n_cells)
-
-        found = grid.filled(own, list(named), counts, init=init, until=until, progress=of_round(0))
-        found = _comparable(found)
-        cells = {
-            (named[code], k): _record(named[code], k, found[code, k], task, until) for code in named for k in counts
-        }
-        cells |= {
-            (name, k): _record(name, k, f"failed: {why}", task, until) for name, why in without.items() for k in counts
-        }
-        if criterion == "cv":
-            there = task.problem.source.rows  # of weight zero is absent, from folds, too
-            held_out = []
-            for number, (inside, outside) in enumerate(_folds(len(there), entropy)):
-                part = tasks(there.x[inside], there[inside].weight)
-                models = grid.filled(part, list(named), counts, init=init, until=until, progress=of_round(1 + number))
-                held_out.append(_densities(models, there[outside], task))
-            codes = {name: code for code, name in named.items()}
-            for (name, k), row in cells.items():
-                parts = [one[codes[name], k] for one in held_out] if name in codes else []
-                cells[name, k] = _cross_validated(row, parts)
+    bar = meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", len(parts) * n_cells)
+    with one_blas_thread(), bar as say, warnings.catch_warnings():
+        # Of clusterings that starts are made of: what becomes of them is what counts, and threads share this setting.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fits = []
+        for number, (some, _) in enumerate(parts):
+            heard = partial(_heard, say, number * n_cells, len(parts) * n_cells)
+            fits.append(grid.filled(some, list(named), counts, init=init, until=until, progress=heard))
+        found = _comparable(fits[0])
+        cells = {}
+        for code, name in asked.items():
+            for k in counts:
+                fit = NoFit("failed", PRIOR_REFUSED) if name in without else found[code, k]
+                cells[name, k] = _record(name, k, fit, task, until)
+                if criterion == "cv":
+                    said = [
+                        _held_out(one.get((code, k)), rows, task)
+                        for one, (_, rows) in zip(fits[1:], parts[1:], strict=True)
+                    ]
+                    cells[name, k] = _cross_validated(cells[name, k], said)
         winner = _settled(cells, criterion, found, named, estimator, X, sample_weight)
-        say(rounds * n_cells, rounds * n_cells)
-    names = getattr(winner, "feature_names_in_", None)
-    remarks = [] if winner is None else [*winner.remarks_.values(), *_coarse(x, winner, names)]
-    selection = Selection(
+        say(len(parts) * n_cells, len(parts) * n_cells)
+    if winner is not None and names is not None:
+        winner.feature_names_in_ = np.array(names, dtype=object)
+    told = getattr(winner, "feature_names_in_", None)
+    return Selection(
         records=tuple(cells.values()),
         criterion=criterion,
         n_rows=len(x),
         n_features=x.shape[1],
+        total_weight=task.total_weight,
         seconds=time.monotonic() - began,
-        remarks=tuple(remarks),
+        remarks=() if winner is None else (*winner.remarks_.values(), *_coarse(x, winner, told)),
         winner=winner,
     )
-    if winner is not None:
-        winner._say(winner.remarks_, stacklevel=3)
-    return selection
+
+
+def _heard(say: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
+    say(before + done, total)
 
 
 def _named(covariance_types: Any, n_features: int) -> dict[str, str]:
     """What the families are called, by their codes; of one feature there are two."""
+    if not isinstance(covariance_types, str) and not isinstance(covariance_types, Iterable):
+        raise ValueError(
+            f"covariance_types must be names of families, got {covariance_types!r}: give 'all', for example"
+        )
     if isinstance(covariance_types, str):
         every = list(UNIVARIATE) if n_features == 1 else list(FAMILIES)
         wanted = every if covariance_types == "all" else [covariance_types]
@@ -436,27 +510,29 @@ def _named(covariance_types: Any, n_features: int) -> dict[str, str]:
     return named
 
 
-def _without(prior: Any, named: Mapping[str, str]) -> dict[str, str]:
-    """Why families do not take the ``prior``; ValueError if none does."""
-    refused = {}
+PRIOR_REFUSED = "the prior is not for this covariance type"
+
+
+def _without(prior: Any, named: Mapping[str, str]) -> list[str]:
+    """The families that do not take the ``prior``; ValueError if none does."""
+    refused: list[str] = []
     for name in named.values():
         try:
             prior_of(prior, family_of(name), name)
         except ValueError:
-            refused[name] = "the prior is not for this covariance type"
+            refused.append(name)
             if len(refused) == len(named):
                 raise
     return refused
 
 
-def _record(name: str, k: int, found: Fit | str, task: Task, until: float | None) -> dict[str, Any]:
+def _record(name: str, k: int, found: Fit | NoFit, task: Task, until: float | None) -> dict[str, Any]:
     """The row of a cell."""
     df = family_of(name).n_parameters(k, task.problem.source.n_features)
     row: dict[str, Any] = {"covariance_type": name, "n_components": k, "loglik": math.nan, "df": df}
-    row |= dict.fromkeys(("bic", "icl", "icl_entropy", "aic"), math.nan)
-    if isinstance(found, str):
-        status, reason = found.split(": ", 1)
-        return row | {"n_iter": 0, "seconds": 0.0, "status": status, "reason": reason}
+    row |= dict.fromkeys(OF_TOTALS, math.nan)
+    if isinstance(found, NoFit):
+        return row | {"n_iter": 0, "seconds": 0.0, "status": found.status, "reason": found.reason}
     row |= {"n_iter": found.passes, "seconds": found.seconds, "status": "ok", "reason": found.reason}
     if found.reason:
         return row | {"status": "collapsed"}
@@ -467,22 +543,17 @@ def _record(name: str, k: int, found: Fit | str, task: Task, until: float | None
 
 
 def _criteria(totals: Totals, df: int) -> dict[str, float]:
-    return {
-        "bic": evaluate.bic(totals, df),
-        "icl": evaluate.icl(totals, df),
-        "icl_entropy": evaluate.icl_entropy(totals, df),
-        "aic": evaluate.aic(totals, df),
-    }
+    return {name: of(totals, df) for name, of in OF_TOTALS.items()}
 
 
-def _comparable(found: dict[Named, Fit | str]) -> dict[Named, Fit | str]:
+def _comparable(found: dict[Named, Fit | NoFit]) -> dict[Named, Fit | NoFit]:
     """Only what can be compared: where the data have no spread in some direction, families that see it have any
     likelihood there, and their cells count as collapsed beside those of families that do not."""
-    fits = [one for one in found.values() if not isinstance(one, str) and not one.reason]
+    fits = [one for one in found.values() if isinstance(one, Fit) and not one.reason]
     if all(one.flat for one in fits):
         return found
     return {
-        cell: replace(one, reason=FLAT) if not isinstance(one, str) and one.flat and not one.reason else one
+        cell: replace(one, reason=FLAT) if isinstance(one, Fit) and one.flat and not one.reason else one
         for cell, one in found.items()
     }
 
@@ -500,32 +571,29 @@ def _folds(n_rows: int, entropy: int | None) -> Iterable[tuple[Any, Any]]:
     return list(KFold(FOLDS, shuffle=True, random_state=seed).split(np.empty(n_rows)))
 
 
-def _densities(models: Mapping[Named, Fit | str], rows: Rows, task: Task) -> dict[Named, Totals | str]:
-    """What the models of a fold say of the rows that were held out."""
-    return {
-        cell: (
-            "it came to nothing on a part of the rows, so that it has no cv"
-            if isinstance(fit, str) or fit.reason
-            else evaluate.totals(fit.model.observation, rows, task.problem.engine)
-        )
-        for cell, fit in models.items()
-    }
+def _held_out(fit: Fit | NoFit | None, rows: Rows, task: Task) -> Totals | NoFit | None:
+    """What the model of a fold says of the rows that were held out."""
+    if not isinstance(fit, Fit):
+        return fit
+    if fit.reason:
+        return NoFit("collapsed", fit.reason)
+    return evaluate.totals(fit.model.observation, rows, task.problem.engine)
 
 
-def _cross_validated(row: Mapping[str, Any], parts: Sequence[Totals | str]) -> dict[str, Any]:
+def _cross_validated(row: Mapping[str, Any], parts: Sequence[Totals | NoFit | None]) -> dict[str, Any]:
     """The row with what rows that were held out say; one that has nothing to say is not chosen."""
-    missing = [one for one in parts if isinstance(one, str)]
-    if row["status"] != "ok" or missing:
-        reason = row["reason"] or (missing[0] if missing else "")
+    missing = [one for one in parts if isinstance(one, NoFit)]
+    known = [one for one in parts if isinstance(one, Totals)]
+    if row["status"] != "ok" or len(known) < len(parts):
+        reason = row["reason"] or (f"without a part of the rows, {missing[0].status}" if missing else "")
         return {**row, "cv": math.nan, "reason": reason}
-    known = [one for one in parts if not isinstance(one, str)]
     return {**row, "cv": sum(one.loglik for one in known) / sum(one.count for one in known)}
 
 
 def _settled(
     cells: dict[Named, dict[str, Any]],
     criterion: str,
-    found: Mapping[Named, Fit | str],
+    found: Mapping[Named, Fit | NoFit],
     named: Mapping[str, str],
     estimator: Callable[[str, int], GaussianMixture],
     X: Any,
@@ -537,26 +605,24 @@ def _settled(
     """
     codes = {name: code for code, name in named.items()}
     ended: dict[Named, GaussianMixture] = {}
-    sign = _sign(criterion)
     while True:
-        usable = [cell for cell, one in cells.items() if one["status"] == "ok" and np.isfinite(one[criterion])]
-        if not usable:
+        order = ranked(cells.values(), criterion)
+        if not order:
             return None
-        best = min(usable, key=lambda cell: (sign * cells[cell][criterion], cells[cell]["df"]))
+        best = name, k = order[0]["covariance_type"], order[0]["n_components"]
         if best in ended:
             return ended[best]
-        name, k = best
         fit = found[codes[name], k]
-        assert not isinstance(fit, str)
+        assert isinstance(fit, Fit)
         gm = estimator(name, k)
         gm._resume(X, sample_weight, fit.model)
         ended[best] = gm
         row = cells[best]
         row["n_iter"] = fit.passes + gm.n_iter_
         if "degenerate" in gm.remarks_:
-            why = gm.remarks_["degenerate"].split(":")[0]
-            row |= {"status": "collapsed", "reason": why, "loglik": math.nan}
-            row |= {key: math.nan for key in ("bic", "icl", "icl_entropy", "aic", "cv") if key in row}
+            states = [one["state"] for one in gm.diagnostics_ if one["state"] not in HARMLESS]
+            row |= {"status": "collapsed", "reason": f"components {', '.join(dict.fromkeys(states))}"}
+            row |= {key: math.nan for key in MEASURES if key in row}
         else:
             row |= {"loglik": gm.loglik_, "reason": "" if gm.converged_ else row["reason"]}
             row |= _criteria(gm._totals(X, sample_weight), row["df"])
@@ -590,6 +656,7 @@ def _coarse(x: AnyArray, winner: GaussianMixture, names: Sequence[str] | None) -
 
 def _step(values: AnyArray) -> float:
     """The step of which all differences between values are multiples, if there are ties; 0 where there is none."""
+    values = values.astype(np.float64)
     span = float(np.ptp(values))
     if span == 0:
         return 0.0

@@ -30,8 +30,8 @@ def count(value: Any, name: str, *, least: int = 1) -> int:
 
 def counts(values: Any, name: str) -> list[int]:
     """Integers of at least one, each once and in order, from one or several."""
-    if isinstance(values, numbers.Integral):
-        values = [values]
+    if isinstance(values, numbers.Integral) or (isinstance(values, np.ndarray) and values.ndim == 0):
+        values = [values[()] if isinstance(values, np.ndarray) else values]
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise ValueError(f"{name} must be an integer or several, got {values!r}: give range(1, 10), for example")
     found = sorted({count(value, f"each of {name}") for value in values})
@@ -137,12 +137,12 @@ def measurable(x: AnyArray, variances: Array, names: Sequence[str] | None = None
         if SQUARABLE[0] < variance < SQUARABLE[1]:
             continue
         values = x[:, column].astype(np.float64)
-        if values.max() > values.min():
+        if values.max() > values.min() or np.abs(values[0]) > SQUARABLE[1] ** 0.5:
             label = f" ({names[column]!r})" if names is not None else ""
             largest = float(np.abs(values).max())
             raise ValueError(
                 f"X must be in units in which squares are float64 numbers, but column {column}{label} holds numbers "
-                f"up to {largest:.3g} whose variance is not: multiply the column by a power of ten"
+                f"up to {largest:.3g} whose variance or square is not: multiply the column by a power of ten"
             )
 
 
