@@ -365,8 +365,8 @@ def log_likelihood(board: Board, plan: Plan, models: Models) -> Array:
 
 
 def seen_by(board: Board, theta: Array) -> tuple[Array, Array]:
-    """Tables (m, K, q) and log-likelihoods (m,), in units of the board, of mixtures theta (m, K, q) as they are, their
-    weights brought to sum one by the rows themselves."""
+    """Tables (m, K, q) and log-likelihoods (m,), up to a constant, of mixtures theta (m, K, q) whose weights need not
+    sum to one."""
     m, k, q = theta.shape
     plan = planned(["VVV"] * m, np.full(m, k, dtype=np.intp))
     models = Models(theta.reshape(m * k, q), np.zeros(m), np.zeros(m, dtype=bool))

@@ -9,13 +9,14 @@ looks at what its neighbours have found
     one letter different     as it is, under its own M-step
 
 and goes on from what looks best where that ends higher than where it is: so the log-likelihood hardly ever falls with
-K, or from a family to one that contains it.  Where it still does, the last round mends it.  The cells that a criterion
-is going to choose from look further: merging one pair and splitting another component.  At the end every cell is
-carried to where less than FINE nats are left to gain.
+K, or from a family to one that contains it.  Then every cell is carried to where less than FINE nats are left to gain,
+or for FINE_CYCLES; those that have come to nothing, or under the one before, begin again from their neighbours.  The
+cells that a criterion is going to choose from look further: merging one pair and splitting another component.
 
-All this is done in tables of sums (cohort.py), on SEARCH_ROWS of the rows at most, and the end on all of them.  What
-has no place there, because a component is on its way to the floor, a prior is asked for, or columns are constant, is
-fitted one by one (em.py); so is the end where all rows make too large a table of features (LARGEST).
+All this is done in tables of sums (cohort.py), on SEARCH_ROWS of the rows at most, and the end on all of them.  A cell
+that has to leave the tables, and has found nothing else, is carried on by itself (em.py), as a rule to the floor.  What
+has no place in them at all, because a prior is asked for, or columns are constant, or rows are astray, is fitted one by
+one; so is the end where all rows make too large a table of features (LARGEST).
 
 References: C. Fraley and A. E. Raftery, "Model-based clustering, discriminant analysis, and density estimation", JASA
 97, 2002; L. Scrucca and A. E. Raftery, "Improved initialisation of model-based clustering using Gaussian hierarchical
@@ -83,7 +84,7 @@ SEEDS, GONE_ON = 2, 2
 """Starts by k-means where cells are fitted one by one, and how many starts are carried to their ends."""
 
 DOOMED = (8, 24)
-"""Passes after which a run with a degenerate component is not carried further."""
+"""Passes at which a run with a degenerate component is given up."""
 
 
 @dataclass(frozen=True, eq=False)
