@@ -5,8 +5,9 @@ A background comes after the components: it has the last column, and LABEL for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -123,3 +124,36 @@ def icl(totals: Totals, df: int) -> float:
 def icl_entropy(totals: Totals, df: int) -> float:
     """Integrated completed likelihood by soft assignment: BIC - 2 sum_k r_k log r_k."""
     return bic(totals, df) + 2 * totals.entropy
+
+
+OF_TOTALS: dict[str, Callable[[Totals, int], float]] = {
+    "bic": bic,
+    "icl": icl,
+    "icl_entropy": icl_entropy,
+    "aic": aic,
+}
+"""Criteria that the totals of a model and its parameters tell."""
+
+MEASURES: dict[str, tuple[str, float]] = {
+    "bic": ("BIC", 1.0),
+    "icl": ("ICL", 1.0),
+    "icl_entropy": ("ICL by soft assignment", 1.0),
+    "aic": ("AIC", 1.0),
+    "cv": ("cross-validated log-likelihood", -1.0),
+    "loglik": ("log-likelihood", -1.0),
+}
+"""Columns of the table by which models can be compared: what they are called, and the sign that makes less better."""
+
+SAME = 1e-9
+"""Part of a criterion that makes no difference: with one component several families are one model."""
+
+
+def ranked(records: Iterable[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
+    """The rows that are ok and have a number in this column, best first; of equal ones that with fewer parameters, or
+    the one that came first."""
+    usable = [one for one in records if one["status"] == "ok" and np.isfinite(one.get(column, np.nan))]
+    if not usable:
+        return []
+    sign = MEASURES[column][1]
+    step = SAME * max(abs(one[column]) for one in usable) or 1.0
+    return sorted(usable, key=lambda one: (round(sign * one[column] / step), one["df"]))

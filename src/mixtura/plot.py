@@ -22,10 +22,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
 
 from mixtura import validation
+from mixtura.evaluate import MEASURES, ranked
 from mixtura.families import family_of
 from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.rows import Array
-from mixtura.select import MEASURES, Selection, ranked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -348,11 +348,13 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
     >>> ax.get_ylabel()
     'BIC (lower is better)'
     """
-    if not isinstance(selection, Selection):
+    records = getattr(selection, "records", None)
+    if not isinstance(records, tuple):
         raise ValueError(f"criterion needs a Selection, got {type(selection).__name__}: pass what select() gave")
-    records = selection.records
     there = [name for name in MEASURES if name in records[0]]
-    column = validation.one_of(selection.criterion if criterion is None else criterion, "criterion", there)
+    column = validation.one_of(
+        getattr(selection, "criterion", None) if criterion is None else criterion, "criterion", there
+    )
     ax = _axes(ax)
     from matplotlib.ticker import MaxNLocator
 

@@ -44,7 +44,7 @@ from mixtura import evaluate, grid, start, validation
 from mixtura.degeneracy import HARMLESS, distinct_rows
 from mixtura.engine import one_blas_thread
 from mixtura.estimators import GaussianMixture
-from mixtura.evaluate import Totals
+from mixtura.evaluate import MEASURES, OF_TOTALS, Totals, ranked
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
 from mixtura.frames import frame
 from mixtura.grid import Fit, NoFit
@@ -57,29 +57,8 @@ from mixtura.runs import Task
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MEASURES: dict[str, tuple[str, float]] = {
-    "bic": ("BIC", 1.0),
-    "icl": ("ICL", 1.0),
-    "icl_entropy": ("ICL by soft assignment", 1.0),
-    "aic": ("AIC", 1.0),
-    "cv": ("cross-validated log-likelihood", -1.0),
-    "loglik": ("log-likelihood", -1.0),
-}
-"""Columns of the table by which models can be compared: what they are called, and the sign that makes less better."""
-
 CRITERIA = ("bic", "icl", "aic", "cv")
 """What can be asked for."""
-
-OF_TOTALS: dict[str, Callable[[Totals, int], float]] = {
-    "bic": evaluate.bic,
-    "icl": evaluate.icl,
-    "icl_entropy": evaluate.icl_entropy,
-    "aic": evaluate.aic,
-}
-"""Criteria that the totals of a model and its parameters tell."""
-
-SAME = 1e-9
-"""Part of a criterion that makes no difference: with one component several families are one model."""
 
 FOLDS = 5
 """Parts of the rows that are held out in turn."""
@@ -276,17 +255,6 @@ class Selection:
             head = counted(len(those), "model", "models") + ("" if status == "ok" else f" {status}")
             said.append(f"{head}: {reason} ({which}{more})")
         return said
-
-
-def ranked(records: Iterable[Mapping[str, Any]], column: str) -> list[Mapping[str, Any]]:
-    """The rows that are ok and have a number in this column, best first; of equal ones that with fewer parameters, or
-    the one that came first."""
-    usable = [one for one in records if one["status"] == "ok" and np.isfinite(one.get(column, np.nan))]
-    if not usable:
-        return []
-    sign = MEASURES[column][1]
-    step = SAME * max(abs(one[column]) for one in usable) or 1.0
-    return sorted(usable, key=lambda one: (round(sign * one[column] / step), one["df"]))
 
 
 def _name(one: Mapping[str, Any]) -> str:
