@@ -154,7 +154,9 @@ def _log_eigenvalues(layout: Covariances, axes: Array | None) -> tuple[Array, Ar
     if isinstance(layout, Diagonal):
         return np.log(layout.variances), np.zeros_like(layout.variances)
     if axes is None:
-        values = np.linalg.svd(layout.whitener, compute_uv=False) ** -2
+        singular = np.linalg.svd(layout.whitener, compute_uv=False)
+        # Under the rounding of the largest they are not known, and may be nothing at all.
+        values = np.maximum(singular, np.finfo(np.float64).eps * singular[:, :1]) ** -2
     else:
         values = 1 / ((layout.whitener @ axes) ** 2).sum(axis=1)
     if layout.accurate is not None:
