@@ -103,10 +103,12 @@ class MStep:
         if conjugate is not None:
             counted, means, scatter = conjugate.added(mass, means, scatter)
         total = mass.sum() + statistics.background
-        weights = mass / total
-        if self.equal_mixing:
-            weights = np.full(n_components, mass.sum() / total / n_components)
         background = None if self.box is None else Background(float(statistics.background / total), self.box)
+        # What the background leaves, as Mixture.beside takes it: beside nearly all it has few digits.
+        left = 1.0 if background is None else 1 - background.weight
+        weights = mass / total if background is None or not mass.sum() > EMPTY else left * (mass / mass.sum())
+        if self.equal_mixing:
+            weights = np.full(n_components, left / n_components)
         if not mass.sum() > EMPTY:  # the background has taken all
             kept = self.overall.layout.only([0] * n_components) if previous is None else previous.layout
             return Mixture.of(weights, means, kept, background)
