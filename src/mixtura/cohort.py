@@ -87,12 +87,8 @@ SHARED = 2
 ROUNDED = 1e-11
 """Gain of a cycle, as a part of the log-likelihood, that may as well be rounding."""
 
-UNDERFLOW, UNDERFLOW_SINGLE = 1e-280, 1e-30
-"""A sum of densities under this has lost digits, in double and in single precision."""
-
-WELL_PLACED = 3e3
-"""Squared distance, as ILL_PLACED, up to which single precision is enough to compare cells by: its seven digits leave
-some thousandths of a nat per row of a log density."""
+UNDERFLOW = 1e-280
+"""A sum of densities under this has lost digits."""
 
 CHUNK = 32
 """Matrices that are looked at together for being positive definite: one that is not costs the others more."""
@@ -115,11 +111,6 @@ class Board:
     @property
     def n_rows(self) -> int:
         return int(self.features.shape[1])
-
-    @cached_property
-    def rough(self) -> Array:
-        """The features in single precision."""
-        return np.asarray(self.features, dtype=np.float32)
 
     @cached_property
     def total(self) -> float:
@@ -321,72 +312,55 @@ def planned(codes: Sequence[str], size: Index) -> Plan:
 # E-step ---------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A block of rows, by their ``features`` and ``weight``, before the mixtures ``which`` of ``k`` components each,
-    ``theta`` being what stands at ``place`` in the table."""
-
-    which: Index
-    place: Index
-    theta: Array
-    k: int
-    features: Array
-    weight: Array | None
+Job = tuple[int, Array, int, Array, Array | None]
+"""A block: the entry of the plan's ``alike``, its theta, K, features and weights."""
 
 
-def _jobs(board: Board, plan: Plan, theta: Array, rough: NDArray[np.bool_]) -> Iterator[Job]:
-    """Mixtures with as many components, and as many rows as they can be worked on for at a time; those that may be
-    ``rough`` (m,) in single precision."""
-    for which, place in plan.alike:
-        for single in (False, True):
-            chosen = rough[which] == single
-            if not chosen.any():
-                continue
-            at = place[chosen].ravel()
-            own, features = (theta[at].astype(np.float32), board.rough) if single else (theta[at], board.features)
-            step = max(BLOCK // len(own), 64)
-            for begin in range(0, board.n_rows, step):
-                weight = None if board.weight is None else board.weight[begin : begin + step]
-                yield Job(which[chosen], at, own, place.shape[1], features[:, begin : begin + step], weight)
+def _jobs(board: Board, plan: Plan, theta: Array) -> Iterator[Job]:
+    """Mixtures with as many components, and as many rows as they can be worked on for at a time."""
+    for entry, (_, place) in enumerate(plan.alike):
+        own = theta[place.ravel()]
+        step = max(BLOCK // len(own), 64)
+        for begin in range(0, board.n_rows, step):
+            weight = None if board.weight is None else board.weight[begin : begin + step]
+            yield entry, own, place.shape[1], board.features[:, begin : begin + step], weight
 
 
-def _mapped(
-    board: Board, plan: Plan, theta: Array, function: Callable[[Job], S], rough: NDArray[np.bool_] | None = None
-) -> Iterator[S]:
+def _mapped(board: Board, plan: Plan, theta: Array, function: Callable[[Job], S]) -> Iterator[S]:
     """The function of each job, in their order."""
     many = len(theta) * board.n_rows > SHARED * BLOCK
-    exact = np.zeros(len(plan.size), dtype=bool) if rough is None else rough
-    return (board.engine if many else Serial()).map(function, _jobs(board, plan, theta, exact))
+    return (board.engine if many else Serial()).map(function, _jobs(board, plan, theta))
 
 
-def e_step(board: Board, plan: Plan, models: Models, *, rough: bool = False) -> tuple[Array, Array]:
-    """Tables (C, q) and log-likelihoods (m,), in units of the board; ``rough`` in single precision where mixtures are
-    placed well enough."""
+def e_step(board: Board, plan: Plan, models: Models) -> tuple[Array, Array]:
+    """Tables (C, q) and log-likelihoods (m,), in units of the board."""
 
-    def of_block(job: Job) -> tuple[Job, Array, Array]:
+    def of_block(job: Job) -> tuple[int, Array, Array]:
+        entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            density, total, log_density = _densities(job.theta, job.features, job.k)
-            share = 1.0 / total if job.weight is None else job.weight / total
-            density *= share.astype(density.dtype, copy=False)[:, None, :]
-            return job, _weighted(log_density, job.weight), density.reshape(len(job.theta), -1) @ job.features.T
+            density, total, log_density = _densities(own, features, k)
+            density *= (1.0 / total if weight is None else weight / total)[:, None, :]
+            return entry, _weighted(log_density, weight), density.reshape(len(own), -1) @ features.T
 
     table, loglik = np.zeros_like(models.theta), board.total * models.top + board.log_unit
-    for job, part, sums in _mapped(board, plan, models.theta, of_block, models.reach < WELL_PLACED if rough else None):
-        loglik[job.which] += part
-        table[job.place] += sums
+    for entry, part, sums in _mapped(board, plan, models.theta, of_block):
+        which, place = plan.alike[entry]
+        loglik[which] += part
+        table[place.ravel()] += sums
     return table, loglik
 
 
-def log_likelihood(board: Board, plan: Plan, models: Models, *, rough: bool = False) -> Array:
-    """Log-likelihoods (m,), in units of the board; ``rough`` as above."""
+def log_likelihood(board: Board, plan: Plan, models: Models) -> Array:
+    """Log-likelihoods (m,), in units of the board."""
 
-    def of_block(job: Job) -> tuple[Job, Array]:
+    def of_block(job: Job) -> tuple[int, Array]:
+        entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            return job, _weighted(_densities(job.theta, job.features, job.k)[2], job.weight)
+            return entry, _weighted(_densities(own, features, k)[2], weight)
 
     loglik = board.total * models.top + board.log_unit
-    for job, part in _mapped(board, plan, models.theta, of_block, models.reach < WELL_PLACED if rough else None):
-        loglik[job.which] += part
+    for entry, part in _mapped(board, plan, models.theta, of_block):
+        loglik[plan.alike[entry][0]] += part
     return loglik
 
 
@@ -395,7 +369,7 @@ def seen_by(board: Board, theta: Array) -> tuple[Array, Array]:
     sum to one."""
     m, k, q = theta.shape
     plan = planned(["VVV"] * m, np.full(m, k, dtype=np.intp))
-    models = Models(theta.reshape(m * k, q), np.zeros(m), np.zeros(m, dtype=bool), np.zeros(m))
+    models = Models(theta.reshape(m * k, q), np.zeros(m), np.zeros(m, dtype=bool))
     table, loglik = e_step(board, plan, models)
     return table.reshape(m, k, q), loglik
 
@@ -405,16 +379,17 @@ def totals(board: Board, codes: Sequence[str], reached: Sequence[Reached]) -> li
     order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
     plan = planned([codes[i] for i in order], np.array([len(reached[i].theta) for i in order], dtype=np.intp))
 
-    def of_block(job: Job) -> tuple[Job, Array]:
+    def of_block(job: Job) -> tuple[int, Array]:
+        entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            share, total, _ = _densities(job.theta, job.features, job.k)
+            share, total, _ = _densities(own, features, k)
             share *= 1.0 / total[:, None, :]
             parts = np.log(share.max(axis=1)), entr(share).sum(axis=1)
-            return job, np.stack([_weighted(part, job.weight) for part in parts])
+            return entry, np.stack([_weighted(part, weight) for part in parts])
 
     sums = np.zeros((2, len(order)))
-    for job, parts in _mapped(board, plan, np.concatenate([reached[i].theta for i in order]), of_block):
-        sums[:, job.which] += parts
+    for entry, parts in _mapped(board, plan, np.concatenate([reached[i].theta for i in order]), of_block):
+        sums[:, plan.alike[entry][0]] += parts
     found = dict(zip(order, sums.T, strict=True))
     return [Totals(one.loglik, board.total, *map(float, found[i])) for i, one in enumerate(reached)]
 
@@ -424,14 +399,16 @@ def _densities(theta: Array, features: Array, k: int) -> tuple[Array, Array, Arr
     density = (theta @ features).reshape(-1, k, features.shape[1])
     np.exp(density, out=density)
     total = density.sum(axis=1)
-    if total.min() > (UNDERFLOW if total.dtype == np.float64 else UNDERFLOW_SINGLE):
-        return density, total, np.log(total, dtype=np.float64)
-    density = (theta @ features).reshape(-1, k, features.shape[1])  # some row is far out: each by its own maximum
-    top = density.max(axis=1)
-    density -= top[:, None, :]
-    np.exp(density, out=density)
-    total = density.sum(axis=1)
-    return density, total, np.log(total, dtype=np.float64) + top
+    log_density = np.log(total)
+    far = np.flatnonzero(~(total.min(axis=0) > UNDERFLOW))
+    if len(far):  # rows far out of some mixture: in these, each by its own maximum
+        part = (theta @ features[:, far]).reshape(-1, k, len(far))
+        top = part.max(axis=1)
+        part -= top[:, None, :]
+        np.exp(part, out=part)
+        sums = part.sum(axis=1)
+        density[:, :, far], total[:, far], log_density[:, far] = part, sums, np.log(sums) + top
+    return density, total, log_density
 
 
 def _weighted(log_density: Array, weight: Array | None) -> Array:
@@ -465,13 +442,11 @@ def _moments(board: Board, table: Array) -> tuple[Array, Array]:
 @dataclass(frozen=True, eq=False)
 class Models:
     """``theta`` (C, q), less ``top`` (m,), the largest log density that a component of the mixture reaches, in its
-    constant: so no density exceeds one.  ``ill`` (m,) are the mixtures that are ill-placed, ``reach`` (m,) says how
-    well they are placed."""
+    constant: so no density exceeds one.  ``ill`` (m,) are the mixtures that are ill-placed."""
 
     theta: Array
     top: Array
     ill: NDArray[np.bool_]
-    reach: Array
 
 
 def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> Models:
@@ -496,7 +471,7 @@ def m_step(board: Board, plan: Plan, table: Array, memory: Memory) -> Models:
         theta[:, 1 + d :] = np.take(precision.reshape(-1, d * d), upper, axis=1) * factor
         reach = np.trace(precision, axis1=1, axis2=2) * (1 + (mean * mean).sum(axis=1))
         good &= (reach < ILL_PLACED) & (reach > 0) & np.isfinite(theta.sum(axis=1))
-    return Models(theta, top, ~np.logical_and.reduceat(good, plan.first), np.maximum.reduceat(reach, plan.first))
+    return Models(theta, top, ~np.logical_and.reduceat(good, plan.first))
 
 
 def _precisions(board: Board, plan: Plan, scatter: Array, mass: Array, memory: Memory) -> tuple[Array, Array]:
@@ -726,7 +701,7 @@ def n_features_of(table: Array) -> int:
 # climbing -------------------------------------------------------------------------------------------------------------
 
 
-def glance(board: Board, codes: Sequence[str], tables: Sequence[Array], *, rough: bool = False) -> Array:
+def glance(board: Board, codes: Sequence[str], tables: Sequence[Array]) -> Array:
     """The log-likelihoods (m,), in units of the board, of the M-steps of tables (K, q); -inf for what is ill-placed."""
     order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
     plan = planned([codes[i] for i in order], np.array([len(tables[i]) for i in order], dtype=np.intp))
@@ -735,7 +710,7 @@ def glance(board: Board, codes: Sequence[str], tables: Sequence[Array], *, rough
     memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
     models = m_step(board, plan, table, memory)
     found = np.empty(len(codes))
-    found[order] = np.where(models.ill, -np.inf, log_likelihood(board, plan, models, rough=rough))
+    found[order] = np.where(models.ill, -np.inf, log_likelihood(board, plan, models))
     return found
 
 
@@ -756,11 +731,10 @@ def climb(
     cycles: int,
     beat: Sequence[float] | None = None,
     until: float | None = None,
-    rough: bool = False,
 ) -> list[Reached]:
     """Each mixture, of family ``codes`` and with a first table (K, q), carried until less than ``tol`` nats are left to
     gain, as far as the gains of EM tell, or for so many cycles of three passes.  They are worked on together, in any
-    order; ``rough`` in single precision where that is enough."""
+    order."""
     order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
     reached: dict[int, Reached] = {}
     d = board.n_features
@@ -776,14 +750,14 @@ def climb(
     passes = 0
     for cycle in range(cycles):
         zeroth = m_step(board, plan, table, memory)
-        first, loglik0 = e_step(board, plan, zeroth, rough=rough)
+        first, loglik0 = e_step(board, plan, zeroth)
         once = m_step(board, plan, first, memory)
-        second, loglik1 = e_step(board, plan, once, rough=rough)
+        second, loglik1 = e_step(board, plan, once)
         ill = zeroth.ill | once.ill | ~np.isfinite(loglik1)
         tried, part = _leap(plan, table, first, second)
         behind = memory.copy()
         leapt = m_step(board, plan, tried, memory)
-        third, loglik2 = e_step(board, plan, leapt, rough=rough)
+        third, loglik2 = e_step(board, plan, leapt)
         with np.errstate(invalid="ignore"):
             back = leapt.ill | ~_definite(board, plan, tried) | ~(loglik2 >= loglik1)
         each = back[plan.owner]

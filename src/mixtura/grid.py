@@ -353,7 +353,7 @@ def swapped_near(search: Search, until: float | None) -> Search:
         jobs = looked(search, [(cell, one) for cell in near for one in swapped(search.best[cell].table)])
         search = tried(search, jobs, until)
         changed = changed_since(search, before)
-        search = finished(search, [cell for cell in near if search.best[cell] is not before.best[cell]], FINE, until)
+        search = finished(search, [cell for cell in near if cell in changed], FINE, until)
         if not changed:
             break
     return finished(search, nearest(search), LAST, until)
@@ -401,7 +401,6 @@ def tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | Non
         cycles=ROUGH_CYCLES,
         beat=[search.best[cell].loglik if cell in search.best else -np.inf for cell, _ in jobs],
         until=until,
-        rough=True,
     )
     return search.better(zip((cell for cell, _ in jobs), found, strict=True))
 
@@ -424,7 +423,7 @@ def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | N
         if one.left or not cohort.healthy(cell[0], one.table):  # where it stood, it was on its way to nothing
             del best[cell]
             left[cell] = replace(one, left=True)
-        else:  # what it was before is known in single precision
+        elif one.loglik > best[cell].loglik:
             best[cell] = replace(one, passes=one.passes + best[cell].passes)
     return replace(search, best=best, left=left)
 
@@ -491,9 +490,7 @@ def looked(search: Search, candidates: Sequence[tuple[Cell, Array]]) -> list[tup
     """Of the ``candidates`` those of each cell that look best after one M-step."""
     if not candidates:
         return []
-    seen = cohort.glance(
-        search.board, [cell[0] for cell, _ in candidates], [table for _, table in candidates], rough=True
-    )
+    seen = cohort.glance(search.board, [cell[0] for cell, _ in candidates], [table for _, table in candidates])
     chosen = apart(seen, [cell for cell, _ in candidates], search.board.total, TRIED)
     return [candidates[i] for i in chosen]
 
