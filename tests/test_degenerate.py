@@ -491,7 +491,8 @@ def test_short_runs_that_collapsed_say_so():
     gm = silent(GaussianMixture(2, random_state=0), TWO_POINTS)
     assert [one["outcome"] for one in gm.restarts_] == ["collapsed"] * 8
     gm = silent(GaussianMixture(2, random_state=0), blobs(200, 2))
-    assert [one["outcome"] for one in gm.restarts_].count("short run") == 7
+    outcomes = [one["outcome"] for one in gm.restarts_]
+    assert outcomes.count("short run") == len(outcomes) - 1 >= 7
 
 
 def test_a_restart_that_collapsed_is_returned_if_there_is_no_other():

@@ -134,9 +134,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model, with
         ``noise`` the noise_weight.
     restarts_ : list of dict
-        Per start: objective (total nats over the rows it was tried on), passes, outcome ("moved": where taking out a
-        component and splitting another has led, from the best of the short runs), degenerate (components), agreement
-        (adjusted Rand index of its partition with the one returned, on up to 2,000 rows; 1 where they are the same).
+        Per start, and one more for a run that began with a move: objective (total nats over the rows it was tried on),
+        passes, outcome, degenerate (components), agreement (adjusted Rand index of its partition with the one returned,
+        on up to 2,000 rows; 1 where they are the same).
     diagnostics_ : list of dict
         Per component: effective_n (rows), distinct_rows (counted up to 10,000), smallest_scale (relative to the data),
         direction (in which it lies on the floor, by feature names), state ("ok", or what is wrong), done.

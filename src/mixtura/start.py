@@ -139,7 +139,7 @@ def _moved(
     _, order, outcomes = initialize.short_runs(problem, sample, choice)
     if order[0] == 0:  # better on some of the rows only
         return None
-    outcome = replace(outcomes[order[0]], outcome="moved")
+    outcome = outcomes[order[0]]
     if whole and len(rows) == len(sample.rows):  # then the history can show the way from the last move
         for latest in passes(problem, begin, tol=moves.ROUGH, max_iter=LONG):
             if latest.objective > outcome.objective - moves.ROUGH:
