@@ -425,6 +425,11 @@ class Memory:
     volume: Array
     axes: Array
 
+    @classmethod
+    def none(cls, n_components: int, n_mixtures: int, d: int) -> Memory:
+        """That of the first M-step."""
+        return cls(np.full(n_components, np.nan), np.full((n_mixtures, d, d), np.nan))
+
     def copy(self) -> Memory:
         return Memory(self.volume.copy(), self.axes.copy())
 
@@ -705,10 +710,8 @@ def glance(board: Board, codes: Sequence[str], tables: Sequence[Array]) -> Array
     """The log-likelihoods (m,), in units of the board, of the M-steps of tables (K, q); -inf for what is ill-placed."""
     order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
     plan = planned([codes[i] for i in order], np.array([len(tables[i]) for i in order], dtype=np.intp))
-    d = board.n_features
     table = np.concatenate([tables[i] for i in order])
-    memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
-    models = m_step(board, plan, table, memory)
+    models = m_step(board, plan, table, Memory.none(len(table), len(order), board.n_features))
     found = np.empty(len(codes))
     found[order] = np.where(models.ill, -np.inf, log_likelihood(board, plan, models))
     return found
@@ -716,9 +719,8 @@ def glance(board: Board, codes: Sequence[str], tables: Sequence[Array]) -> Array
 
 def first_model(board: Board, code: str, table: Array) -> Mixture:
     """The mixture that the M-step of a table makes."""
-    d = board.n_features
-    memory = Memory(np.full(len(table), np.nan), np.full((1, d, d), np.nan))
-    models = m_step(board, planned([code], np.array([len(table)], dtype=np.intp)), table, memory)
+    plan = planned([code], np.array([len(table)], dtype=np.intp))
+    models = m_step(board, plan, table, Memory.none(len(table), 1, board.n_features))
     return model_of(board, code, models.theta)
 
 
@@ -737,12 +739,11 @@ def climb(
     order."""
     order = sorted(range(len(codes)), key=lambda i: ORDER.index(codes[i]))
     reached: dict[int, Reached] = {}
-    d = board.n_features
     active = np.array(order, dtype=np.intp)
     size = np.array([len(tables[i]) for i in order], dtype=np.intp)
     plan = planned([codes[i] for i in order], size)
     table = np.concatenate([tables[i] for i in order])
-    memory = Memory(np.full(len(table), np.nan), np.full((len(order), d, d), np.nan))
+    memory = Memory.none(len(table), len(order), board.n_features)
     known: tuple[Array, Array, Array] | None = (
         None  # theta, table of its E-step, loglik: the last that was not ill-placed
     )

@@ -157,7 +157,6 @@ def filled(
         return answers | dict.fromkeys(cells, OUT_OF_TIME)
     sample = source.sample(SEARCH_ROWS, rng)
     first = partitions(sample, sorted({k for _, k in cells}), init, task, rng)
-    reached: dict[Cell, Reached] = {}
     placed = cohort.suited(sample) if task.problem.update.plain else ()
     placed_cells = [cell for cell in cells if cell[0] in placed]
     if placed_cells:
@@ -172,11 +171,13 @@ def filled(
     if 2 * len(lost) < len(placed_cells):  # the rows have a place in tables: what has none there is narrow, not they
         answers |= dict.fromkeys(lost, NO_SPREAD)
     rest = [cell for cell in cells if cell not in answers]
+    if not rest:
+        return answers
     flat = without_spread(sample)
     for family in one_by_one(tasks, rest, first, until):
         for cell, fit in family.items():
             answers[cell] = fit if isinstance(fit, NoFit) else replace(fit, flat=cell[0] in flat)
-        progress(len(cells) - sum(cell not in answers for cell in cells), len(cells))
+        progress(sum(cell in answers for cell in cells), len(cells))
     return answers
 
 
@@ -545,7 +546,7 @@ def one_by_one(
                 before = fit
         return answers
 
-    return tasks(families[0]).problem.engine.map(of_family, families) if families else iter(())
+    return tasks(families[0]).problem.engine.map(of_family, families)
 
 
 def ended(

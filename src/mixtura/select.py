@@ -208,9 +208,8 @@ class Selection:
             said += f": {word} evidence"
         near = [other for other, gap in zip(others, gaps, strict=True) if gap < self._near]
         if len(near) > 1:
-            listed = ", ".join(f"{_short(other)} (+{self._gap(best, other):.2f})" for other in near[:SHOWN])
-            more = f" and {len(near) - SHOWN} more" if len(near) > SHOWN else ""
-            said += f". Close behind: {listed}{more}"
+            listed = _some([f"{_short(other)} (+{self._gap(best, other):.2f})" for other in near])
+            said += f". Close behind: {listed}"
         return [said + "."]
 
     @property
@@ -250,10 +249,9 @@ class Selection:
                 groups.setdefault((one["status"], _kind(one["reason"])), []).append(one)
         said = []
         for (status, reason), those in sorted(groups.items(), key=lambda item: -len(item[1])):
-            which = ", ".join(_short(one) for one in those[:SHOWN])
-            more = f" and {len(those) - SHOWN} more" if len(those) > SHOWN else ""
+            which = _some([_short(one) for one in those])
             head = counted(len(those), "model", "models") + ("" if status == "ok" else f" {status}")
-            said.append(f"{head}: {reason} ({which}{more})")
+            said.append(f"{head}: {reason} ({which})")
         return said
 
 
@@ -263,6 +261,11 @@ def _name(one: Mapping[str, Any]) -> str:
 
 def _short(one: Mapping[str, Any]) -> str:
     return f"{one['covariance_type']},{one['n_components']}"
+
+
+def _some(things: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    return ", ".join(things[:SHOWN]) + (f" and {len(things) - SHOWN} more" if len(things) > SHOWN else "")
 
 
 def _digits(value: float, criterion: str) -> str:
@@ -467,13 +470,10 @@ def _named(covariance_types: Any, n_features: int) -> dict[str, str]:
         raise ValueError('covariance_types must name a family, got none: use "all" for every one')
     named: dict[str, str] = {}
     for name in wanted:
-        family = validation.family(name, n_features)
-        code = family.code
-        if n_features == 1 and name not in ALIASES:
-            name = code[0]
-            code = UNIVARIATE[name]
-        elif n_features == 1:
-            code = UNIVARIATE[code[0]]
+        code = validation.family(name, n_features).code
+        if n_features == 1:  # of a code its volume is left, and the name with it
+            volume = code[0]
+            code, name = UNIVARIATE[volume], name if name in ALIASES else volume
         named.setdefault(code, name)
     return named
 
@@ -505,8 +505,7 @@ def _record(name: str, k: int, found: Fit | NoFit, task: Task, until: float | No
     if found.reason:
         return row | {"status": "collapsed"}
     if not found.converged:
-        over = until is not None and time.monotonic() > until
-        row["reason"] = f"stopped{' by the time budget' if over else ''} before convergence"
+        row["reason"] = f"stopped{' by the time budget' if grid.over(until) else ''} before convergence"
     return row | {"loglik": found.totals.loglik} | _criteria(found.totals, df)
 
 
@@ -607,10 +606,9 @@ def _coarse(x: AnyArray, winner: GaussianMixture, names: Sequence[str] | None) -
         if step > COARSE * deviation:
             coarse.append(f"{f'x{j}' if names is None else names[j]} in steps of {step:.4g}")
     if coarse:
-        listed = ", ".join(coarse[:SHOWN]) + (f" and {len(coarse) - SHOWN} more" if len(coarse) > SHOWN else "")
         said.append(
-            f"Values are rounded, {listed}, which is not small beside the narrowest component: its log-likelihood is "
-            "that of the grid of values, too"
+            f"Values are rounded, {_some(coarse)}, which is not small beside the narrowest component: its "
+            "log-likelihood is that of the grid of values, too"
         )
     tied = len(part) - distinct_rows(part, np.ones(len(part), dtype=bool))
     if tied > MANY_TIES * len(part):
