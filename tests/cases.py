@@ -26,8 +26,11 @@ MIXING = ("free", "equal")
 ENGINES = (("serial", None), ("threads", 1), ("threads", 2), ("threads", 3))
 """Pairs of ``engine`` and ``n_jobs``."""
 
-KERNELS_OF = {family: ("diagonal" if family.endswith("I") else "features", "residual") for family in FAMILIES}
-"""The kernels that can compute a family's E-step: the fast one of its layout, and the safe one."""
+KERNELS_OF = {
+    family: ("diagonal", "residual") if family.endswith("I") else ("features", "screened", "residual")
+    for family in FAMILIES
+}
+"""The kernels that can compute a family's E-step: the fast ones of its layout, and the safe one."""
 
 
 def blobs(n, d, *, seed=0):

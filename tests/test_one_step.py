@@ -20,7 +20,7 @@ from cases import (
     started,
     unfinished,
 )
-from mixtura.kernels import block_rows
+from mixtura.kernels import OF_LAYOUT, block_rows
 
 TOLERANCE = 1e-10
 ROWS = 150
@@ -83,7 +83,7 @@ def assert_one_step(X, begin, wanted, objective, w, **settings):
 def test_equals_the_loops(family, kernel, mixing, d, offset, weighted, monkeypatch):
     # From outside, the kernel and the size of blocks follow from the data: here they are set.
     monkeypatch.setattr("mixtura.observe.choose", lambda scores, origin: kernel)
-    monkeypatch.setattr("mixtura.statistics.block_rows", lambda *_, **__: BLOCK)
+    monkeypatch.setattr("mixtura.observe.block_rows", lambda *_, **__: BLOCK)
     X, begin = problem(family, d, offset)
     wanted, objective = wanted_step(family, mixing, d, offset, weighted)
     for engine, n_jobs in ENGINES:
@@ -130,7 +130,7 @@ def test_the_vectorised_reference_equals_the_loops(family, mixing):
 @pytest.mark.parametrize("d", DIMENSIONS, ids="d={}".format)
 @pytest.mark.parametrize("family", STEPPED)
 def test_equals_the_vectorised_reference_over_many_rows(family, d, mixing, offset, weighted):
-    n = 2 * block_rows(3, d, dense=not family.endswith("I")) + 1234
+    n = 2 * block_rows(OF_LAYOUT[not family.endswith("I")], 3, d) + 1234
     X, begin = problem(family, d, offset, n)
     w = row_weights(weighted, n)
     *wanted, objective = reference.fast_step(X, *begin, family, mixing, w)

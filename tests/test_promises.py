@@ -26,7 +26,7 @@ from cases import (
     unfinished,
 )
 from mixtura import GaussianMixture
-from mixtura.kernels import block_rows
+from mixtura.kernels import OF_LAYOUT, block_rows
 
 GRID = 1 / 1024
 X = np.round(blobs(400, 2) / GRID) * GRID
@@ -99,8 +99,7 @@ def test_equal_weights_are_no_weights():
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("covariance_type", ALIASES)
 def test_the_same_bits_for_any_number_of_threads(covariance_type, weighted):
-    dense = covariance_type in ("full", "tied")
-    n = 8 * block_rows(3, 2, dense=dense) + 321
+    n = 3 * block_rows(OF_LAYOUT[covariance_type in ("full", "tied")], 3, 2) + 321
     rows = blobs(n, 2, seed=4)
     w = np.random.default_rng(0).uniform(0.5, 2, size=n) if weighted else None
 

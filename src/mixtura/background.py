@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from mixtura.engine import Engine, one_openmp_thread, reduce
-from mixtura.kernels import block_rows
+from mixtura.kernels import OF_LAYOUT, block_rows
 from mixtura.rows import AnyArray, Array, InMemory, Rows
 from mixtura.scores import LOG_ZERO
 from mixtura.statistics import given
@@ -143,7 +143,7 @@ def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) 
         both = np.hstack([y, y @ axes])
         return _Extent(both.min(axis=0), both.max(axis=0))
 
-    reach = reduce(engine, extent, source.blocks(block_rows(1, d, dense=True)))
+    reach = reduce(engine, extent, source.blocks(block_rows(OF_LAYOUT[True], 1, d)))
     boxes = (
         _box(mean, directions, reach.low[part], reach.high[part], floor, gaussian)
         for directions, part in ((np.eye(d), slice(0, d)), (axes.T, slice(d, None)))

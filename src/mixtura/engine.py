@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -111,14 +112,27 @@ class Threads:
 Engine = Serial | Threads
 
 
-def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T]) -> S:
-    """Sum of ``function`` over ``blocks``, in their order."""
+def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], together: int = 1) -> S:
+    """Sum of ``function`` over ``blocks``, in their order, so many of them ``together`` as one task."""
+
+    def of_task(task: list[T]) -> S:
+        total = function(task[0])
+        for block in task[1:]:
+            total = total + function(block)
+        return total
+
     with one_blas_thread():
-        parts = engine.map(function, blocks)
+        parts = engine.map(of_task, _tasks(blocks, together))
         total = next(parts)
         for part in parts:
             total = total + part
         return total
+
+
+def _tasks(blocks: Iterable[T], size: int) -> Iterator[list[T]]:
+    upcoming = iter(blocks)
+    while task := list(islice(upcoming, size)):
+        yield task
 
 
 def cores() -> int:

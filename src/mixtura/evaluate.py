@@ -15,18 +15,16 @@ from scipy.special import entr
 
 from mixtura.background import LABEL
 from mixtura.engine import Engine, one_blas_thread, reduce
-from mixtura.kernels import block_rows
-from mixtura.observe import Observation, posterior
+from mixtura.observe import Observation, densities, posterior
 from mixtura.rows import AnyArray, Array, InMemory, Rows
 
-Written = Callable[[Array, Array, Array], Array]
-"""What is kept of densities up to a factor (K, b) or (K + 1, b), their sums (b,) and log densities (b,): one entry per
-row."""
+Written = Callable[[Array, Array, float | Array], Array]
+"""What is kept of densities up to a factor (K, b) or (K + 1, b), their sums (b,) and the logarithm of the factors: one
+entry per row."""
 
 
 def _blocks(observation: Observation, source: InMemory) -> Iterator[Rows]:
-    n_components, n_features = observation.scores.center.shape
-    return source.blocks(block_rows(n_components, n_features, dense=observation.scores.whitener.ndim == 3))
+    return source.blocks(observation.block_rows)
 
 
 def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, written: Written) -> None:
@@ -34,8 +32,8 @@ def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, 
 
     def of_block(pair: tuple[int, Rows]) -> int:
         begin, rows = pair
-        resp, total, log_density, _ = posterior(observation, rows.x)
-        out[begin : begin + len(rows)] = written(resp, total, log_density)
+        resp, total, top, _ = densities(observation, rows.x)
+        out[begin : begin + len(rows)] = written(resp, total, top)
         return len(rows)
 
     def placed() -> Iterator[tuple[int, Rows]]:
@@ -53,7 +51,7 @@ def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, 
 def log_density(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
     """log p(x), (n,)."""
     out = np.empty(len(x), dtype)
-    _fill(out, observation, x, engine, lambda resp, total, log_density: log_density)
+    _fill(out, observation, x, engine, lambda resp, total, top: np.log(total) + top)
     return out
 
 
@@ -61,14 +59,14 @@ def responsibilities(observation: Observation, x: AnyArray, engine: Engine, dtyp
     """Posterior probabilities (n, K), or (n, K + 1) with a background."""
     n_columns = len(observation.scores.log_coef) + (observation.scores.log_background is not None)
     out = np.empty((len(x), n_columns), dtype)
-    _fill(out, observation, x, engine, lambda resp, total, log_density: (resp / total).T)
+    _fill(out, observation, x, engine, lambda resp, total, top: np.divide(resp, total, out=resp).T)
     return out
 
 
 def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.intp]:
     """The most probable component, (n,); LABEL where that is the background."""
     out = np.empty(len(x), dtype=np.intp)
-    _fill(out, observation, x, engine, lambda resp, total, log_density: resp.argmax(axis=0))
+    _fill(out, observation, x, engine, lambda resp, total, top: resp.argmax(axis=0))
     out[out == len(observation.scores.log_coef)] = LABEL
     return out
 
@@ -94,7 +92,7 @@ def totals(observation: Observation, rows: Rows, engine: Engine) -> Totals:
     """What the information criteria need to know of the data."""
 
     def of_block(block: Rows) -> Totals:
-        resp, total, log_density, _ = posterior(observation, block.x)
+        resp, total, log_density = posterior(observation, block.x)
         resp /= total
         certainty, entropy = np.log(resp.max(axis=0)), entr(resp).sum(axis=0)
         weight = np.ones(len(block)) if block.weight is None else block.weight

@@ -19,12 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.kernels import KERNELS, Kernel, choose
+from mixtura.kernels import KERNELS, Kernel, block_rows, choose
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import LOG_ZERO, Scores
 
 UNDERFLOW = 1e-280
 """A sum of densities under this has lost digits to subnormal numbers."""
+
+FOURTH_ROOT = 1e-70
+"""The product of four numbers over this has all its digits."""
 
 WIDE = 300.0
 """Difference of log_coef (nats) from which many rows would underflow against the common maximum."""
@@ -43,6 +46,11 @@ class Observation:
     kernel: Kernel
     operands: Any
 
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block, for as long as it is looked at."""
+        return block_rows(self.kernel, *self.scores.center.shape)
+
 
 def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observation:
     """The observation of complete rows, by the kernel that suits the scores (or the one named)."""
@@ -53,23 +61,45 @@ def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observati
     return Observation(scores, shift, bool(shift - live.min() > WIDE), chosen, operands)
 
 
-def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array, Any]:
-    """Densities (K, b) up to a factor per row, their sums (b,), log p(x) (b,), and what the kernel left.
+def densities(observation: Observation, x: AnyArray) -> tuple[Array, Array, float | Array, Any]:
+    """Densities (K, b) up to a factor per row, their sums (b,), the logarithm of the factors, and what the kernel left.
 
-    Densities over sums are the responsibilities; whoever needs them divides where it costs least.  With a background
-    they are (K + 1, b).
+    Densities over sums are the responsibilities; whoever needs them divides where it costs least.  Log p(x) is the
+    logarithm of a sum and that of its factor, which is one number unless rows had to be looked at by themselves.  With
+    a background densities are (K + 1, b).
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         resp, left = observation.kernel.joint(observation.operands, x)
         resp = _with_background(observation, resp)
-        top = _subtract_maximum(resp) if observation.by_row else 0.0
+        top = _subtract_maximum(resp) + observation.shift if observation.by_row else observation.shift
         np.exp(resp, out=resp)
         total = resp.sum(axis=0)
-        log_density = np.log(np.maximum(total, UNDERFLOW)) + (top + observation.shift)
-    lost = np.flatnonzero(~((total >= UNDERFLOW) & (total < np.inf)))  # catches NaN too
-    if len(lost):
-        resp[:, lost], total[lost], log_density[lost] = _again(observation, x[lost])
-    return resp, total, log_density, left
+        if total.min() >= UNDERFLOW and total.max() < np.inf:  # false with a NaN among them, too
+            return resp, total, top, left
+        lost = np.flatnonzero(~((total >= UNDERFLOW) & (total < np.inf)))
+    top = np.broadcast_to(top, total.shape).copy()
+    resp[:, lost], total[lost], top[lost] = _again(observation, x[lost])
+    return resp, total, top, left
+
+
+def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
+    """Densities (K, b) up to a factor per row, their sums (b,), and log p(x) (b,)."""
+    resp, total, top, _ = densities(observation, x)
+    return resp, total, np.log(total) + top
+
+
+def log_likelihood(total: Array, top: float | Array, weight: Array | None) -> float:
+    """Sum of the (weighted) log densities of rows, from what ``densities`` tells."""
+    if weight is not None:
+        return float(weight @ (np.log(total) + top))
+    tops = top * len(total) if isinstance(top, float) else float(top.sum())
+    # One logarithm for every four rows: it takes as long as the exponentials.
+    fold = len(total) // 4
+    if total.min() > FOURTH_ROOT and total.max() < 1 / FOURTH_ROOT:
+        first = total[: 4 * fold].reshape(4, fold)
+        pairs = first[:2] * first[2:]
+        return float(np.log(pairs[0] * pairs[1]).sum() + np.log(total[4 * fold :]).sum()) + tops
+    return float(np.log(total).sum()) + tops
 
 
 def _with_background(observation: Observation, log_joint: Array) -> Array:
@@ -105,10 +135,10 @@ def _again(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
         top = log_joint.max(axis=0)
         resp = np.exp(log_joint - top)
         total = resp.sum(axis=0)
-        log_density = np.log(total) + top + observation.shift
+        top = top + observation.shift
     if not lit:
-        log_density[beyond] = -np.inf
-    return resp, total, log_density
+        top[beyond] = -np.inf
+    return resp, total, top
 
 
 def _beyond(scores: Scores, x: AnyArray) -> Array:

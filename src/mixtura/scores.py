@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixtura.covariance import Covariances
+from mixtura.covariance import Covariances, Dense
 from mixtura.rows import Array
 
 LOG_ZERO = -1e300
@@ -24,7 +24,8 @@ LOG_ZERO = -1e300
 class Scores:
     """``log_coef`` (K,), ``center`` (K, d), ``whitener`` (K, d, d) or (K, d), ``spread`` (K, d).
 
-    ``spread`` holds the standard deviation of each feature; only the choice of a kernel looks at it.
+    ``spread`` holds the standard deviation of each feature, ``factor`` the inverses of dense whiteners where they are
+    known (L_k, K, d, d); only the choice of a kernel looks at them.
     ``log_background`` is the same for all x, or None where there is no background.
     """
 
@@ -33,6 +34,7 @@ class Scores:
     whitener: Array
     spread: Array
     log_background: float | None = None
+    factor: Array | None = None
 
     @property
     def live(self) -> Array:
@@ -56,4 +58,5 @@ def scores_of(weights: Array, means: Array, covariances: Covariances, log_backgr
         whitener=covariances.whitener,
         spread=np.sqrt(covariances.diagonal),
         log_background=log_background,
+        factor=covariances.factor if isinstance(covariances, Dense) and covariances.accurate is None else None,
     )

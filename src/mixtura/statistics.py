@@ -17,8 +17,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from mixtura.engine import Engine, reduce
-from mixtura.kernels import block_rows
-from mixtura.observe import Observation, posterior
+from mixtura.kernels import OF_LAYOUT, block_rows, blocks_together
+from mixtura.observe import Observation, densities, log_likelihood
 from mixtura.rows import Array, InMemory, Rows
 
 CANCELS = 1e-5
@@ -113,13 +113,13 @@ class Partial:
 
 def block_sums(observation: Observation, rows: Rows) -> Partial:
     """E-step of one block and its sums."""
-    resp, total, log_density, left = posterior(observation, rows.x)
-    if rows.weight is None:
-        objective, scale = float(log_density.sum()), 1.0 / total
-    else:
-        objective, scale = float(rows.weight @ log_density), rows.weight / total
+    resp, total, top, left = densities(observation, rows.x)
+    objective = log_likelihood(total, top, rows.weight)
+    scale = 1.0 / total if rows.weight is None else rows.weight / total
     n_components = len(observation.scores.log_coef)
-    background = float((resp[n_components:] @ scale).sum())  # first, because the responsibilities are used up
+    background = 0.0
+    if len(resp) > n_components:  # first, because the responsibilities are used up
+        background = float(resp[n_components] @ scale)
     table = observation.kernel.sums(observation.operands, rows.x, left, resp[:n_components], scale)
     return Partial(objective, rows.total, table, background)
 
@@ -129,10 +129,9 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
 
     Where a component has moved so far that its scatter cancels, the sums are taken again about the new means.
     """
-    n_components, n_features = observation.scores.center.shape
-    dense = observation.scores.whitener.ndim == 3
-    blocks = source.blocks(block_rows(n_components, n_features, dense=dense))
-    total = reduce(engine, lambda rows: block_sums(observation, rows), blocks)
+    dense, size = observation.scores.whitener.ndim == 3, observation.block_rows
+    blocks, together = source.blocks(size), blocks_together(source.n_rows, size)
+    total = reduce(engine, lambda rows: block_sums(observation, rows), blocks, together)
     moments = observation.kernel.moments(observation.operands, total.table)
     statistics = replace(Statistics(total.objective, total.count, *moments), background=total.background)
     if not statistics.cancels():
@@ -140,11 +139,11 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
     means = statistics.center + statistics.shift()
 
     def about_means(rows: Rows) -> Statistics:
-        resp, density, _, _ = posterior(observation, rows.x)
-        scale = 1.0 / density if rows.weight is None else rows.weight / density
+        resp, total, _, _ = densities(observation, rows.x)
+        scale = 1.0 / total if rows.weight is None else rows.weight / total
         return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
 
-    exact = reduce(engine, about_means, source.blocks(block_rows(n_components, n_features, dense=dense)))
+    exact = reduce(engine, about_means, source.blocks(size), together)
     return replace(exact, objective=total.objective)
 
 
@@ -196,7 +195,7 @@ def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool, 
     whoever asks looks at the result.
     """
     n_components = 1 if resp is None else resp.shape[1] - background
-    size = block_rows(n_components, source.n_features, dense=dense)
+    size = block_rows(OF_LAYOUT[dense], n_components, source.n_features)
 
     def pairs() -> Iterator[tuple[Rows, Array]]:
         for index, rows in enumerate(source.blocks(size)):

@@ -1,7 +1,8 @@
 """How one block is computed: short free functions on arrays behind one table, and the rule that chooses.
 
-A kernel is four functions; what ``joint`` leaves behind, ``sums`` picks up:
+A kernel is five functions; what ``joint`` leaves behind, ``sums`` picks up:
 
+    width(K, d)                               -> numbers that a row takes in the temporaries of a block
     prepare(scores, origin)                   -> operands         once a pass
     joint(operands, x)                        -> log_joint, left  a block, E half
     sums(operands, x, left, resp, scale)      -> table            a block, M half; tables of blocks are added
@@ -15,14 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixtura.kernels import diagonal, features, residual
+from mixtura.kernels import diagonal, features, residual, screened
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
 
 class Kernel(NamedTuple):
-    """The four functions of a kernel; operands and what is left belong to the kernel alone."""
+    """The five functions of a kernel; operands and what is left belong to the kernel alone."""
 
+    width: Callable[[int, int], int]
     prepare: Callable[[Scores, Array], Any]
     joint: Callable[[Any, AnyArray], tuple[Array, Any]]
     sums: Callable[[Any, AnyArray, Any, Array, Array], Array]
@@ -30,10 +32,14 @@ class Kernel(NamedTuple):
 
 
 KERNELS: dict[str, Kernel] = {
-    "features": Kernel(features.prepare, features.joint, features.sums, features.moments),
-    "diagonal": Kernel(diagonal.prepare, diagonal.joint, diagonal.sums, diagonal.moments),
-    "residual": Kernel(residual.prepare, residual.joint, residual.sums, residual.moments),
+    "features": Kernel(features.width, features.prepare, features.joint, features.sums, features.moments),
+    "diagonal": Kernel(diagonal.width, diagonal.prepare, diagonal.joint, diagonal.sums, diagonal.moments),
+    "screened": Kernel(screened.width, screened.prepare, screened.joint, screened.sums, screened.moments),
+    "residual": Kernel(residual.width, residual.prepare, residual.joint, residual.sums, residual.moments),
 }
+
+OF_LAYOUT = {False: KERNELS["diagonal"], True: KERNELS["features"]}
+"""The usual kernel of diagonal and of dense covariances."""
 
 WELL_PLACED = 1e5
 """Largest amplification of rounding that the expanded square may cost: 1e5 * 2^-52 leaves about ten digits."""
@@ -60,17 +66,25 @@ def _fast(scores: Scores, origin: Array) -> str:
         precision = np.abs(scores.whitener.transpose(0, 2, 1) @ scores.whitener)
         amplification = (reach * (precision @ reach[:, :, None])[:, :, 0]).sum(axis=1)
         fast = "features"
-    return fast if bool(np.all(amplification <= WELL_PLACED)) else "residual"
+    if not np.all(amplification <= WELL_PLACED):
+        return "residual"
+    return "screened" if fast == "features" and screened.pays(scores, origin) else fast
 
 
-BLOCK_BYTES = 8 << 20
-"""Size of a block's largest temporary: what two cores keep in their caches between the halves of a pass."""
+BLOCK_BYTES = 6 << 20
+"""Size of a block's temporaries together: what a core has of the caches between the halves of a pass."""
 
 
-def block_rows(n_components: int, n_features: int, *, dense: bool) -> int:
-    """Rows per block, from (K, d) and the layout alone: the same data are cut in the same places for any engine."""
-    width = 1 + 2 * n_features
-    if dense:
-        width = min(1 + n_features + n_features * (n_features + 1) // 2, features.CHUNK)
-    rows = BLOCK_BYTES // (8 * max(width, n_components))
-    return int(min(max(1 << (rows.bit_length() - 1), 256), 16384))
+def block_rows(kernel: Kernel, n_components: int, n_features: int) -> int:
+    """Rows per block, from the kernel and (K, d) alone: the same data are cut in the same places for any engine."""
+    rows = BLOCK_BYTES // (8 * kernel.width(n_components, n_features))
+    return int(min(max(1 << (rows.bit_length() - 1), 256), 32768))
+
+
+TASKS, LONGEST = 32, 16
+"""Tasks that a pass is cut into at least, if it has as many blocks, and blocks of a task at most."""
+
+
+def blocks_together(n_rows: int, size: int) -> int:
+    """Blocks that are one task: to hand one over to a thread takes as long as many rows do."""
+    return int(min(max(-(-n_rows // size) // TASKS, 1), LONGEST))

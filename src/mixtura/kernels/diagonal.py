@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mixtura.kernels import products
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
@@ -22,6 +23,11 @@ class Operands:
 
     theta: Array
     origin: Array
+
+
+def width(n_components: int, n_features: int) -> int:
+    """Numbers that a row takes in the temporaries of a block."""
+    return n_components + 1 + 3 * n_features
 
 
 def prepare(scores: Scores, origin: Array) -> Operands:
@@ -40,14 +46,14 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     y = features[1 : 1 + n_features]
     np.subtract(x.T, operands.origin[:, None], out=y)
     np.multiply(y, y, out=features[1 + n_features :])
-    return operands.theta @ features, features
+    return products.joint(operands.theta, features), features
 
 
 def sums(operands: Operands, x: AnyArray, features: Array, resp: Array, scale: Array) -> Array:
     """Sums of scale * resp * T(y) over the rows, (K, q); ``resp`` (K, b) and ``features`` are used up."""
     smaller = resp if len(resp) <= len(features) else features
     smaller *= scale
-    return resp @ features.T
+    return products.sums(resp, features)
 
 
 def moments(operands: Operands, table: Array) -> tuple[Array, Array, Array, Array]:

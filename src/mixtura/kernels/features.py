@@ -1,15 +1,21 @@
 """Dense covariances as two matrix products around a softmax.
 
-With o the origin of the frame, y = x - o and a_k = m_k - o, a Gaussian is linear in T(y) = (1, y, {y_i y_j}, i <= j):
+With o the origin of the frame, y = x - o and a_k = m_k - o, a Gaussian is linear in T(y) = (y, 1, {y_i y_j}, i <= j):
 
     log w_k N(x | k) = theta_k . T(y)
-    theta_k = (log_coef_k - a_k' P_k a_k / 2,  P_k a_k,  {-P_k,ij, halved for i = j}),    P_k = U_k' U_k
-    E:  log_joint = Theta @ T(Y)       (K, q) @ (q, b)       q = 1 + d + d (d + 1) / 2
+    theta_k = (P_k a_k,  log_coef_k - a_k' P_k a_k / 2,  {-P_k,ij, halved for i = j}),    P_k = U_k' U_k
+    E:  log_joint = Theta @ T(Y)       (K, q) @ (q, b)       q = d + 1 + d (d + 1) / 2
     M:  table     = R @ T(Y)'          (K, b) @ (b, q)
 
 Half the flops of the textbook form, in two well-shaped products.  Rows are the contiguous axis of every temporary.
-T(Y) is built in chunks of features that stay in the cache; with more than one chunk it is built again for the M
-half, which costs less than to fetch it from memory.
+
+The pairs stand in d // 2 + 1 groups by how far apart i and j are, counted round a circle:
+
+    group g:   y_i y_(i - g mod d),  i = 1 .. d        (for even d the last group has the first d / 2 only: they recur)
+
+so that with the last d // 2 rows of Y written once more above them, all groups are one product of two views of Y.
+T(Y) is built in chunks of groups that stay in the cache; with more than one chunk it is built again for the M half,
+which costs less than to fetch it from memory.
 
 The expanded square cancels digits: see ``kernels.choose`` for when that is harmless.
 """
@@ -22,6 +28,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.kernels import products
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
@@ -42,26 +49,23 @@ class Operands:
 
 @lru_cache(maxsize=64)
 def _chunks(n_features: int) -> tuple[tuple[int, int], ...]:
-    """Ranges [i, j) of features whose products y_i y_i.. make one chunk of at most CHUNK rows."""
-    chunks, start, rows = [], 0, 1 + n_features
-    for i in range(n_features):
-        if rows + n_features - i > CHUNK and i > start:
-            chunks.append((start, i))
-            start, rows = i, 0
-        rows += n_features - i
-    return (*chunks, (start, n_features))
+    """Ranges [g, h) of groups whose products make one chunk of about CHUNK rows; linear rows go with the first."""
+    n_groups = n_features // 2 + 1
+    first = max(1, (CHUNK - 1 - n_features) // n_features)
+    starts = [0, *range(first, n_groups, max(1, CHUNK // n_features))]
+    return tuple(zip(starts, [*starts[1:], n_groups], strict=True))
 
 
 @lru_cache(maxsize=64)
-def _upper(n_features: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the upper triangle in the order of T(y), and where in that order the diagonal stands."""
-    i, j = np.triu_indices(n_features)
-    return i, j, np.flatnonzero(i == j)
+def pairs(n_features: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns (p,) of the entries of a symmetric matrix in the order of T(y); first comes its diagonal."""
+    group, i = np.divmod(np.arange(n_features * (n_features + 1) // 2), n_features)
+    return i, (i - group) % n_features
 
 
-def _first_column(i: int, n_features: int) -> int:
-    """Column of T(y) in which y_i y_i stands."""
-    return 1 + n_features + i * n_features - i * (i - 1) // 2
+def width(n_components: int, n_features: int) -> int:
+    """Numbers that a row takes in the temporaries of a block."""
+    return n_components + n_features + min(1 + n_features + n_features * (n_features + 1) // 2, CHUNK)
 
 
 def prepare(scores: Scores, origin: Array) -> Operands:
@@ -70,44 +74,70 @@ def prepare(scores: Scores, origin: Array) -> Operands:
     offset = scores.center - origin
     white = (scores.whitener @ offset[:, :, None])[:, :, 0]
     precision = scores.whitener.transpose(0, 2, 1) @ scores.whitener
-    theta = np.empty((len(offset), _first_column(n_features, n_features)))
-    theta[:, 0] = scores.log_coef - 0.5 * (white * white).sum(axis=1)
-    theta[:, 1 : 1 + n_features] = (white[:, None, :] @ scores.whitener)[:, 0]
-    i, j, diagonal = _upper(n_features)
+    i, j = pairs(n_features)
+    theta = np.empty((len(offset), n_features + 1 + len(i)))
+    theta[:, :n_features] = (white[:, None, :] @ scores.whitener)[:, 0]
+    theta[:, n_features] = scores.log_coef - 0.5 * (white * white).sum(axis=1)
     quadratic = -precision[:, i, j]
-    quadratic[:, diagonal] *= 0.5
+    quadratic[:, :n_features] *= 0.5
     theta[:, 1 + n_features :] = quadratic
     return Operands(theta, origin)
 
 
+def _buffer(x: AnyArray, origin: Array) -> Array:
+    """Room for Y, T(Y) or the widest chunk of it: rows (d // 2 of Y once more, Y, 1, products)."""
+    n_rows, n_features = x.shape
+    again = n_features // 2
+    widest = max(
+        min(h * n_features, n_features * (n_features + 1) // 2) - g * n_features for g, h in _chunks(n_features)
+    )
+    buffer = np.empty((again + n_features + 1 + widest, n_rows))
+    y = buffer[again : again + n_features]
+    np.subtract(x.T, origin[:, None], out=y)
+    buffer[:again] = y[n_features - again :]
+    buffer[again + n_features] = 1.0
+    return buffer
+
+
+def _part(buffer: Array, chunk: tuple[int, int], n_features: int) -> tuple[Array, slice]:
+    """Where in the buffer a chunk of T(Y) stands, and the columns of Theta it meets.
+
+    The first chunk takes the linear and constant rows along: with a single chunk there is a single product.
+    """
+    begin, end = chunk
+    again, linear = n_features // 2, n_features + 1
+    start = linear + begin * n_features
+    stop = linear + min(end * n_features, n_features * (n_features + 1) // 2)
+    if begin == 0:
+        return buffer[again : again + stop], slice(0, stop)
+    return buffer[again + linear : again + linear + stop - start], slice(start, stop)
+
+
 def _build(buffer: Array, chunk: tuple[int, int], n_features: int) -> tuple[Array, slice]:
-    """One chunk of T(Y) into ``buffer``, whose first 1 + d rows hold (1, Y); and the columns of Theta it meets."""
-    y = buffer[1 : 1 + n_features]
-    row = 1 + n_features
-    for i in range(*chunk):
-        stop = row + n_features - i
-        np.multiply(y[i], y[i:], out=buffer[row:stop])
-        row = stop
-    # The first chunk takes the constant and linear rows along: with a single chunk there is a single product.
-    if chunk[0] == 0:
-        return buffer[:row], slice(0, row)
-    start = _first_column(chunk[0], n_features)
-    return buffer[1 + n_features : row], slice(start, start + row - 1 - n_features)
+    """The same, with the products filled in."""
+    begin, end = chunk
+    again, row = n_features // 2, buffer.strides[0]
+    y, products = buffer[again : again + n_features], buffer[again + n_features + 1 :]
+    whole = end - begin - (2 * (end - 1) == n_features)
+    if whole:
+        shape = (whole, n_features, buffer.shape[1])
+        turned: Array = np.ndarray(shape, np.float64, buffer, (again - begin) * row, (-row, row, buffer.strides[1]))
+        np.multiply(y, turned, out=products[: whole * n_features].reshape(shape))
+    if whole < end - begin:
+        np.multiply(y[:again], y[again:], out=products[whole * n_features :][:again])
+    return _part(buffer, chunk, n_features)
 
 
 def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     """log_joint (K, b) of the rows ``x`` (b, d), and the buffer that holds the last chunk of T(Y)."""
     n_features = x.shape[1]
     chunks = _chunks(n_features)
-    widest = max(_first_column(j, n_features) - _first_column(i, n_features) for i, j in chunks)
-    buffer = np.empty((1 + n_features + widest, len(x)))
-    buffer[0] = 1.0
-    np.subtract(x.T, operands.origin[:, None], out=buffer[1 : 1 + n_features])
+    buffer = _buffer(x, operands.origin)
     features, columns = _build(buffer, chunks[0], n_features)
-    log_joint = operands.theta[:, columns] @ features
+    log_joint = products.joint(operands.theta[:, columns], features)
     for chunk in chunks[1:]:
         features, columns = _build(buffer, chunk, n_features)
-        log_joint += operands.theta[:, columns] @ features
+        log_joint += products.joint(operands.theta[:, columns], features)
     return log_joint, buffer
 
 
@@ -116,11 +146,11 @@ def sums(operands: Operands, x: AnyArray, buffer: Array, resp: Array, scale: Arr
     n_features = x.shape[1]
     chunks = _chunks(n_features)
     if len(chunks) == 1:
-        features = buffer
+        features = buffer[n_features // 2 :]
         # One of the two factors takes the scale: the smaller one.
         smaller = resp if len(resp) <= len(features) else features
         smaller *= scale
-        return resp @ features.T
+        return products.sums(resp, features)
     resp *= scale
     table = np.empty_like(operands.theta)
     hot = resp > NEGLIGIBLE
@@ -131,13 +161,8 @@ def sums(operands: Operands, x: AnyArray, buffer: Array, resp: Array, scale: Arr
     if len(dense):
         part = resp if len(dense) == len(resp) else resp[dense]
         for chunk in reversed(chunks):  # the last one is still in the buffer
-            if chunk == chunks[-1]:
-                start = _first_column(chunk[0], n_features)
-                columns = slice(start, table.shape[1])
-                features = buffer[1 + n_features : 1 + n_features + table.shape[1] - start]
-            else:
-                features, columns = _build(buffer, chunk, n_features)
-            table[dense, columns] = part @ features.T
+            features, columns = (_part if chunk == chunks[-1] else _build)(buffer, chunk, n_features)
+            table[dense, columns] = products.sums(part, features)
     return table
 
 
@@ -147,14 +172,19 @@ def _gathered(x: AnyArray, resp: Array, origin: Array) -> Array:
     y = np.subtract(x, origin, order="C")
     y *= root[:, None]
     second = y.T @ y
-    return np.concatenate(([resp.sum()], root @ y, second[_upper(len(origin))[:2]]))
+    return np.concatenate((root @ y, [resp.sum()], second[pairs(len(origin))]))
 
 
 def moments(operands: Operands, table: Array) -> tuple[Array, Array, Array, Array]:
     """Mass (K,), first (K, d) and second (K, d, d) moments in the table, and the centers (K, d) they are about."""
-    n_components, n_features = len(table), len(operands.origin)
+    return moments_about(operands.origin, table)
+
+
+def moments_about(origin: Array, table: Array) -> tuple[Array, Array, Array, Array]:
+    """The same for a table about ``origin``."""
+    n_components, n_features = len(table), len(origin)
     second = np.empty((n_components, n_features, n_features))
-    i, j, _ = _upper(n_features)
+    i, j = pairs(n_features)
     second[:, i, j] = second[:, j, i] = table[:, 1 + n_features :]
-    center = np.broadcast_to(operands.origin, (n_components, n_features))
-    return table[:, 0], table[:, 1 : 1 + n_features], second, center
+    center = np.broadcast_to(origin, (n_components, n_features))
+    return table[:, n_features], table[:, :n_features], second, center

@@ -30,6 +30,11 @@ COLLINEAR = 1e6
 leave ten digits of the smaller one there, and fewer beyond."""
 
 
+def width(n_components: int, n_features: int) -> int:
+    """Numbers that a row takes in the temporaries of a block."""
+    return n_components + 2 * n_features
+
+
 def prepare(scores: Scores, origin: Array) -> Operands:
     """The origin plays no part."""
     if scores.whitener.ndim == 2:
