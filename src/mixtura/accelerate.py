@@ -269,21 +269,29 @@ class Chart:
             counted, means, scatter = conjugate.added(counted, means, scatter)
         away, white, factor, d = means - model.means, model.layout.whitener, self.factor, model.n_features
         if white.ndim == 2:
-            squares = white**2 * (scatter + pulled[:, None] * away**2) - counted[:, None]
+            moved = pulled[:, None] * away**2
+            if self.copies == 1:
+                moved, counted = moved.sum(axis=0, keepdims=True), counted.sum(keepdims=True)
+                scatter = scatter.sum(axis=0, keepdims=True)
+            squares = white[: self.copies] ** 2 * (scatter + moved) - counted[:, None]
             along_means = pulled[:, None] * factor * white**2 * away
             if self.update.family.spherical:
                 squares = squares.sum(axis=1, keepdims=True)
-            along_covariances = squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares
+            along_covariances = squares
         else:
             back = (white[: self.copies] @ factor).transpose(0, 2, 1)  # L0' U'
             off = np.einsum("kij,kj->ki", white, away)
             own = statistics.white_scatter(white) if conjugate is None else None
+            moved = pulled[:, None, None] * off[:, :, None] * off[:, None]
+            if self.copies == 1:
+                moved, counted = moved.sum(axis=0, keepdims=True), counted.sum(keepdims=True)
+                scatter = scatter.sum(axis=0, keepdims=True)
+                own = None if own is None else own.sum(axis=0, keepdims=True)
+            white = white[: self.copies]
             own = white @ scatter @ white.transpose(0, 2, 1) if own is None else own
-            squares = own + pulled[:, None, None] * off[:, :, None] * off[:, None]
-            squares = squares - counted[:, None, None] * np.eye(d)
-            along_means = pulled[:, None] * np.einsum("kij,kj->ki", np.broadcast_to(back, white.shape), off)
-            squares = 0.5 * back @ (squares.sum(axis=0, keepdims=True) if self.copies == 1 else squares)
-            squares = squares @ back.transpose(0, 2, 1)  # L0' d/dS L0
+            squares = own + moved - counted[:, None, None] * np.eye(d)
+            along_means = pulled[:, None] * np.einsum("kij,kj->ki", np.broadcast_to(back, (len(off), d, d)), off)
+            squares = 0.5 * back @ squares @ back.transpose(0, 2, 1)  # L0' d/dS L0
             half = (
                 self._stretch((x / self.scale)[-len(squares) * d * (d + 1) // 2 :].reshape(len(squares), -1)) @ squares
             )

@@ -15,14 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
+from mixtura.covariance import Diagonal
 from mixtura.engine import Engine
 from mixtura.mixture import Mixture
-from mixtura.observe import exact
+from mixtura.observe import Observation, exact, pooled
 from mixtura.rows import Array, InMemory
-from mixtura.statistics import Statistics, one_pass
+from mixtura.statistics import Statistics, one_pass, second_moments
 from mixtura.update import MStep
 
 WINDOW = 5
@@ -62,6 +64,20 @@ class Problem:
     origin: Array
     engine: Engine
     update: MStep
+
+    @cached_property
+    def second(self) -> Array:
+        """Second moments (d, d) or (d,) of all rows about the origin, as the family needs them."""
+        return second_moments(self.source, self.origin, self.engine, dense=not self.update.family.diagonal)
+
+    def observation(self, model: Mixture) -> Observation:
+        """What a pass looks at the rows with."""
+        if self.update.pooled and model.layout.shared:
+            suited = isinstance(model.layout, Diagonal) == self.update.family.diagonal
+            found = pooled(model.scores, self.origin, self.second) if suited else None
+            if found is not None:
+                return found
+        return exact(model.scores, self.origin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +121,7 @@ class EStep:
 
 def e_step(problem: Problem, model: Mixture) -> EStep:
     """One pass over the data."""
-    statistics = one_pass(exact(model.scores, problem.origin), problem.source, problem.engine)
+    statistics = one_pass(problem.observation(model), problem.source, problem.engine)
     return EStep(model, statistics, statistics.objective + problem.update.penalty(model))
 
 

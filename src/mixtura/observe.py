@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.kernels import KERNELS, Kernel, block_rows, choose
+from mixtura.kernels import KERNELS, SHARED, Kernel, block_rows, choose, shared
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import LOG_ZERO, Scores
 
@@ -37,7 +37,8 @@ WIDE = 300.0
 class Observation:
     """A model made ready for a pass: ``operands`` of ``kernel`` for ``scores`` less ``shift``.
 
-    ``by_row``: every row is compared with its own maximum, because the components' peaks differ too much.
+    ``by_row``: every row is compared with its own maximum, because the components' peaks differ too much.  ``common``
+    is what the log density of all rows together has beside the sum of those that the kernel knows.
     """
 
     scores: Scores
@@ -45,6 +46,7 @@ class Observation:
     by_row: bool
     kernel: Kernel
     operands: Any
+    common: float = 0.0
 
     @property
     def block_rows(self) -> int:
@@ -59,6 +61,16 @@ def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observati
     chosen = KERNELS[kernel or choose(scores, origin)]
     operands = chosen.prepare(scores.shifted(shift), origin)
     return Observation(scores, shift, bool(shift - live.min() > WIDE), chosen, operands)
+
+
+def pooled(scores: Scores, origin: Array, total: Array) -> Observation | None:
+    """The observation of rows whose second moments about ``origin`` are ``total`` (d, d) or (d,), under one covariance
+    for all components; None where that would cost digits.  It serves passes over those rows only."""
+    if choose(scores, origin) == "residual":
+        return None
+    shift = float(scores.live.max())
+    operands = shared.prepare(scores.shifted(shift), origin, total)
+    return Observation(scores, shift, True, SHARED, operands, operands.common)
 
 
 def densities(observation: Observation, x: AnyArray) -> tuple[Array, Array, float | Array, Any]:

@@ -35,6 +35,7 @@ EMPTY = 1e-100
 class Statistics:
     """``objective``, ``count``, ``mass`` (K,), ``first`` (K, d), ``second`` (K, d, d) or (K, d), ``center`` (K, d).
 
+    Where one covariance serves all components, ``second`` may be that of all of them together, (1, d, d) or (1, d).
     ``white`` (K, d, d) are the second moments in coordinates U_k (x - a_k), U_k being the whitener of the model that
     the responsibilities are from.  They are there where the entries of ``second`` do not say enough.
     ``background`` is the mass of the background.
@@ -76,12 +77,19 @@ class Statistics:
         left = self.second if self.second.ndim == 2 else np.diagonal(self.second, axis1=1, axis2=2)
         # Where the mean moved by a rounding of itself, as in a constant column, there is nothing to gain.
         moved = np.abs(shift) > ROUNDED * np.abs(self.center + shift)
+        if len(left) < len(square):
+            square, moved = square.sum(axis=0), np.asarray(moved.any(axis=0))
         return bool((moved & (left - square < CANCELS * square)).any())
 
     def scatter(self, shift: Array) -> Array:
-        """Second moments (K, d, d) or (K, d) about the means, which are at ``center + shift``."""
+        """Second moments like ``second`` about the means, which are at ``center + shift``."""
+        together = len(self.second) < len(self.mass)
         if self.second.ndim == 2:
-            return np.maximum(self.second - self.mass[:, None] * shift**2, 0.0)
+            square = self.mass[:, None] * shift**2
+            return np.maximum(self.second - (square.sum(axis=0) if together else square), 0.0)
+        if together:
+            root = np.sqrt(self.mass)[:, None] * shift
+            return np.asarray(self.second - root.T @ root)
         # The square first: it is symmetric to the last bit, and so are the covariances that come of it.
         return self.second - self.mass[:, None, None] * (shift[:, :, None] * shift[:, None, :])
 
@@ -133,7 +141,9 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
     blocks, together = source.blocks(size), blocks_together(source.n_rows, size)
     total = reduce(engine, lambda rows: block_sums(observation, rows), blocks, together)
     moments = observation.kernel.moments(observation.operands, total.table)
-    statistics = replace(Statistics(total.objective, total.count, *moments), background=total.background)
+    statistics = replace(
+        Statistics(total.objective + observation.common, total.count, *moments), background=total.background
+    )
     if not statistics.cancels():
         return statistics
     means = statistics.center + statistics.shift()
@@ -144,7 +154,7 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
         return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
 
     exact = reduce(engine, about_means, source.blocks(size), together)
-    return replace(exact, objective=total.objective)
+    return replace(exact, objective=statistics.objective)
 
 
 PAIRS = (0.25, 0.5, 0.9, 0.98)
@@ -206,6 +216,17 @@ def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool, 
     around = reduce(engine, lambda pair: _sums_about(first_row, *pair, seconds=False, dense=dense), pairs())
     means = first_row + around.shift()
     return reduce(engine, lambda pair: _sums_about(means, *pair, seconds=True, dense=dense), pairs())
+
+
+def second_moments(source: InMemory, origin: Array, engine: Engine, *, dense: bool) -> Array:
+    """Second moments (d, d) or (d,) of all rows about ``origin``, weights included."""
+
+    def of_block(rows: Rows) -> Statistics:
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        return _sums_about(origin[None], rows, weight[:, None], seconds=True, dense=dense)
+
+    size = block_rows(OF_LAYOUT[dense], 1, source.n_features)
+    return np.asarray(reduce(engine, of_block, source.blocks(size), blocks_together(source.n_rows, size)).second[0])
 
 
 @np.errstate(over="ignore", invalid="ignore")

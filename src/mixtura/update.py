@@ -86,6 +86,11 @@ class MStep:
         """Whether it is that of the family, with nothing beside the likelihood."""
         return self.prior is None and self.box is None and self.reg_covar == 0 and not self.equal_mixing
 
+    @property
+    def pooled(self) -> bool:
+        """Whether the scatter of all components together is all that it looks at."""
+        return self.family.pooled and self.prior is None and self.box is None
+
     def __call__(self, statistics: Statistics, previous: Mixture | None) -> Mixture:
         """The mixture that maximises the expected objective; empty components stay as in ``previous``."""
         mass = statistics.mass

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixtura.kernels import diagonal, features, residual, screened
+from mixtura.kernels import diagonal, features, residual, screened, shared
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
@@ -25,7 +25,7 @@ class Kernel(NamedTuple):
     """The five functions of a kernel; operands and what is left belong to the kernel alone."""
 
     width: Callable[[int, int], int]
-    prepare: Callable[[Scores, Array], Any]
+    prepare: Callable[..., Any]
     joint: Callable[[Any, AnyArray], tuple[Array, Any]]
     sums: Callable[[Any, AnyArray, Any, Array, Array], Array]
     moments: Callable[[Any, Array], tuple[Array, ...]]
@@ -37,6 +37,9 @@ KERNELS: dict[str, Kernel] = {
     "screened": Kernel(screened.width, screened.prepare, screened.joint, screened.sums, screened.moments),
     "residual": Kernel(residual.width, residual.prepare, residual.joint, residual.sums, residual.moments),
 }
+
+SHARED = Kernel(shared.width, shared.prepare, shared.joint, shared.sums, shared.moments)
+"""The kernel of passes under one covariance for all components; its ``prepare`` needs second moments of the rows."""
 
 OF_LAYOUT = {False: KERNELS["diagonal"], True: KERNELS["features"]}
 """The usual kernel of diagonal and of dense covariances."""
