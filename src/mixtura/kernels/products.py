@@ -57,5 +57,4 @@ def sums(resp: Array, features: Array) -> Array:
             total += resp[:, whole:] @ features[:, whole:].T
         return total
     # The wider factor first: measured, OpenBLAS is up to a fifth faster than the other way round.
-    turned: Array = features @ resp.T
-    return turned.T
+    return np.ascontiguousarray((features @ resp.T).T)
