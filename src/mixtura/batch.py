@@ -17,7 +17,7 @@ Runs go on in the table, by the steps of SQUAREM, three passes to a cycle,
 
 and S' is kept where its log-likelihood is not below that of S1's model.  All that is decided of a problem is decided
 by its own numbers: it ends with the same bits, whatever stands beside it.  A mixture whose components become so narrow,
-lie so far out or have so few rows that the fast way has no answer for it is unsound, and what it has come to is dropped.
+lie so far out or have so few rows that the expanded square has no answer for it is unsound, and is dropped.
 
 References: R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the convergence of any
 EM algorithm", Scandinavian Journal of Statistics 35, 2008; D. Arthur and S. Vassilvitskii, "k-means++: the advantages
@@ -106,9 +106,12 @@ class Batch:
 
     def only(self, which: Index | slice) -> Batch:
         """Some of the problems."""
-        parts = self.features, self.n_rows, self.center, self.root
         return replace(
-            self, **dict(zip(("features", "n_rows", "center", "root"), (part[which] for part in parts), strict=True))
+            self,
+            features=self.features[which],
+            n_rows=self.n_rows[which],
+            center=self.center[which],
+            root=self.root[which],
         )
 
 
@@ -357,8 +360,8 @@ def updated(batch: Batch, table: Array, updates: int) -> tuple[Array, Array]:
 
 
 def cycled(batch: Batch, table: Array) -> tuple[Array, Array, Array, Array]:
-    """Tables (m, S, K, q) after a cycle of SQUAREM; the log-likelihoods (m, S) of the models before them, what the cycle
-    has gained, and what is left to gain as far as the steps of EM tell.  Log-likelihoods are -inf where unsound."""
+    """Tables (m, S, K, q) after a cycle of SQUAREM; log-likelihoods (m, S) of the models before them, -inf where one
+    is unsound, what the cycle has gained, and what is left to gain as far as the steps of EM tell."""
     first, loglik0 = passed(batch, table)
     second, loglik1 = passed(batch, first)
     with np.errstate(all="ignore"):
@@ -458,7 +461,7 @@ def searched(batch: Batch, start: Array) -> Array:
 
 
 def risen(batch: Batch, table: Array, known: Array) -> tuple[Index, Array]:
-    """The problems in which one of the rivals (m, S, K, q) may come to a log-likelihood over the ``known`` (m,), as far as
+    """The problems in which one of the rivals (m, S, K, q) may come over the log-likelihoods ``known`` (m,), as far as
     its gains tell, and its table (m', K, q)."""
     table, loglik = updated(batch, table, 1)
     table = taken(table, best_first(batch, table, loglik)[:, :RIVALS])
@@ -476,20 +479,18 @@ def risen(batch: Batch, table: Array, known: Array) -> tuple[Index, Array]:
 
 
 def carried(batch: Batch, start: Array, more: Array, *, tol: float, cycles: int) -> Reached:
-    """The end of the best runs from starts (m, S, K, q); where that is unsound, the best end of ``more`` starts by
-
-    k-means++ with these chances (S', K)."""
+    """The end of the best run from starts (m, S, K, q); where that is unsound, the best end of starts by k-means++ with
+    ``more`` chances (S', K)."""
     end = climbed(batch, searched(batch, start), tol=tol, cycles=cycles, beyond=BEYOND)
     lost = np.flatnonzero(np.isneginf(end.loglik))
     if len(lost):
-        s, k = more.shape
-        some, each = batch.only(lost), batch.only(np.repeat(lost, s))
-        ends = climbed(each, np.concatenate(seeded(some, k, more)), tol=ROUGH, cycles=LONG)
+        some, s, k = batch.only(lost), *more.shape
+        tables = np.concatenate(seeded(some, k, more))
+        ends = climbed(batch.only(np.repeat(lost, s)), tables, tol=tol, cycles=min(cycles, LONG))
         best = ends.loglik.reshape(-1, s).argmax(axis=1) + s * np.arange(len(lost))
         again = climbed(some, ends.table[best], tol=tol, cycles=cycles, beyond=BEYOND)
-        sound = np.isfinite(again.loglik)
         for old, new in zip(end, again, strict=True):
-            old[lost[sound]] = new[sound]
+            old[lost] = new
     return end
 
 
@@ -497,7 +498,8 @@ def fitted(batch: Batch, chance: Array, *, tol: float, max_iter: int) -> Fitted:
     """The fits of all problems: at most ``max_iter`` updates, of which the last is one of EM, from the best start on.
 
     ``chance`` (S, K) are uniform numbers, one for each seed of a start; those after the first SHORT_RUNS are for
-    problems in which the first came to nothing."""
+    problems in which the first came to nothing.
+    """
     k = chance.shape[1]
     start = seeded(batch, k, chance[: SHORT_RUNS if k > 1 else 1])
     end = carried(batch, start, chance[SHORT_RUNS:], tol=LEFT * tol, cycles=(max_iter - 1) // 3)

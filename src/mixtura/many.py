@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import start, validation
 from mixtura.batch import Bools, Fitted, Index, batch_of, fitted
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, read_only
+from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.em import Reason
 from mixtura.engine import Engine, one_blas_thread
 from mixtura.estimators import GaussianMixture
@@ -41,7 +41,7 @@ SMALL = 1 << 17
 LEAST = 2
 """Rows for each component that a batch asks for."""
 
-RESCUES = 32
+RESCUES = 40
 """Starts that are tried where none of the first led to a sound end."""
 
 
@@ -84,7 +84,8 @@ class Fits:
         family = validation.family(settings["covariance_type"])
         layout = _layout(family, self.covariances[i])
         mixture = Mixture.of(self.weights[i], self.means[i], layout)
-        estimator = GaussianMixture.from_mixture(mixture, settings["covariance_type"]).set_params(**settings)
+        estimator = GaussianMixture.from_mixture(mixture, settings["covariance_type"])
+        estimator.set_params(**settings)
         estimator.loglik_, estimator.n_iter_ = float(self.loglik[i]), int(self.n_iter[i])
         estimator.converged_ = bool(self.converged[i])
         estimator.stop_reason_ = Reason.CONVERGED if self.converged[i] else Reason.MAX_ITER
@@ -135,7 +136,7 @@ def fit_many(
     Returns
     -------
     Fits
-        With arrays ``weights`` (m, K), ``means`` (m, K, d), ``covariances`` (m, K, d, d), ``loglik`` (m,) in total nats,
+        With arrays ``weights`` (m, K), ``means`` (m, K, d), ``covariances`` (m, K, d, d), ``loglik`` (m,), total nats,
         ``converged`` (m,), ``n_iter`` (m,), and ``remarks`` by problem; ``fits[i]`` is a fitted GaussianMixture.
 
     Raises
@@ -205,10 +206,14 @@ def _fits(problems: Sequence[Array], settings: Mapping[str, Any], engine: Engine
     family = validation.family(settings["covariance_type"])
     n_rows = np.array([len(x) for x in problems], dtype=np.intp)
     found = Fitted(
-        np.zeros((m, k)), np.zeros((m, k, d)), np.zeros((m, k, d, d)), *np.zeros((2, m)), np.zeros(m, np.intp),
-        np.zeros(m, bool),
-    )  # fmt: skip
-    found.loglik[:] = -np.inf
+        weights=np.zeros((m, k)),
+        means=np.zeros((m, k, d)),
+        covariances=np.zeros((m, k, d, d)),
+        loglik=np.full(m, -np.inf),
+        gain=np.zeros(m),
+        passes=np.zeros(m, dtype=np.intp),
+        settled=np.zeros(m, dtype=bool),
+    )
     chance = np.random.default_rng(settings["random_state"]).random((SHORT_RUNS + RESCUES, k))
     for which, width in _batches(n_rows, _suited(family, n_rows, k, d), k):
         x = np.zeros((len(which), width, d))
@@ -224,18 +229,26 @@ def _fits(problems: Sequence[Array], settings: Mapping[str, Any], engine: Engine
         int(i): unfinished(Reason.MAX_ITER, int(found.passes[i]), settings["max_iter"], float(found.gain[i]) / 3)
         for i in np.flatnonzero(~found.settled & np.isfinite(found.loglik))
     }
-    others = np.flatnonzero(np.isneginf(found.loglik)).tolist()
-    alone = dict(zip(others, engine.map(partial(_alone, problems, settings), others), strict=True))
+    others = np.flatnonzero(np.isneginf(found.loglik))
+    starved = found.weights[others].min(axis=1) * n_rows[others] < family.least_rows(d)
+    known = starved & (found.passes[others] > 0)
+    fits_alone = engine.map(partial(_alone, problems, settings), zip(others.tolist(), known.tolist(), strict=True))
+    alone = dict(zip(others.tolist(), fits_alone, strict=True))
     for i, one in alone.items():
         found.weights[i], found.means[i] = one.mixture_.weights, one.mixture_.means
         found.covariances[i], found.loglik[i] = one.mixture_.covariances, one.loglik_
         found.settled[i], found.passes[i] = one.converged_, one.n_iter_
         if one.remarks_:
             remarks[i] = "; ".join(one.remarks_.values())
+    for part in found:
+        part.flags.writeable = False
     return Fits(
-        *(read_only(part) for part in (found.weights, found.means, found.covariances, found.loglik)),
-        converged=read_only(found.settled),
-        n_iter=read_only(found.passes),
+        weights=found.weights,
+        means=found.means,
+        covariances=found.covariances,
+        loglik=found.loglik,
+        converged=found.settled,
+        n_iter=found.passes,
         remarks=dict(sorted(remarks.items())),
         n_rows=n_rows,
         settings=settings,
@@ -269,9 +282,12 @@ def _batches(n_rows: Index, suited: Bools, k: int) -> Iterator[tuple[Index, int]
             yield which, width
 
 
-def _alone(problems: Sequence[Array], settings: Mapping[str, Any], i: int) -> GaussianMixture:
-    """The fit of a problem by itself, without a word."""
-    estimator = GaussianMixture(**settings, n_jobs=1)
+def _alone(problems: Sequence[Array], settings: Mapping[str, Any], one: tuple[int, bool]) -> GaussianMixture:
+    """The fit of a problem by itself, without a word; from one start where it is known of many that they end with a
+    component that has no rows to speak of."""
+    i, known = one
+    start_of: dict[str, Any] = {"n_init": 1, "init": "k-means++"} if known else {}
+    estimator = GaussianMixture(**settings, **start_of, n_jobs=1)
     try:
         estimator._fit(estimator._task(problems[i], None))
     except ValueError as error:
