@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura import moves
-from mixtura.cohort import ILL_PLACED, LONGEST, PATIENCE, ROUNDED, UNDERFLOW, n_features_of
+from mixtura.cohort import ASTRAY, ILL_PLACED, LONGEST, PATIENCE, ROUNDED, UNDERFLOW, n_features_of
 from mixtura.degeneracy import EMPTY_MASS
 from mixtura.em import LEFT
 from mixtura.engine import Engine, Serial
@@ -116,25 +116,23 @@ class Batch:
 
 
 class Reached(NamedTuple):
-    """Where runs have come to: tables (m, K, q), log-likelihoods (m,), -inf where unsound, of the models before them,
-    the gain (m,) of their last cycle, the passes (m,) they took, and whether nothing is left to gain."""
+    """Where runs have come to: tables (m, K, q), log-likelihoods (m,) of the models before them, -inf where unsound,
+    the passes (m,) they took, and whether nothing is left to gain."""
 
     table: Array
     loglik: Array
-    gain: Array
     passes: Index
     settled: Bools
 
 
 class Fitted(NamedTuple):
     """Mixtures in the units of the rows: weights (m, K), means (m, K, d), covariances (m, K, d, d), log-likelihoods
-    (m,), -inf where there is no sound one; how the runs ended, as in ``Reached``."""
+    (m,), -inf where there is no sound one; passes and whether they are settled, as in ``Reached``."""
 
     weights: Array
     means: Array
     covariances: Array
     loglik: Array
-    gain: Array
     passes: Index
     settled: Bools
 
@@ -179,8 +177,19 @@ def batch_of(family: Family, engine: Engine, x: Array, n_rows: Index) -> tuple[B
             correlation = np.where(placed[:, None, None], covariance / (unit[:, :, None] * unit[:, None, :]), identity)
             placed &= np.linalg.eigvalsh(correlation)[:, 0] > FLAT
             shape = np.linalg.cholesky(np.where(placed[:, None, None], correlation, identity))
+        placed &= ~_astray(np.where(there[:, None] > 0, y, np.inf), unit, n_rows)
+        y[~placed] = 0.0
         z = np.linalg.inv(shape) @ (y / unit[:, :, None])
     return Batch(family, engine, features_of(z, there), count, center, shape * unit[:, :, None]), placed
+
+
+def _astray(y: Array, unit: Array, n_rows: Index) -> Bools:
+    """Whether rows of y (m, d, n), infinite where there is none, are so far out that the others are but a point beside
+    them."""
+    middle = (n_rows[:, None, None] - 1) // 2
+    away = np.abs(y - np.take_along_axis(np.sort(y, axis=2), middle, axis=2))
+    bulk = np.take_along_axis(np.sort(away, axis=2), middle, axis=2)[:, :, 0]
+    return np.asarray(((unit > ASTRAY * bulk) & (bulk > 0)).any(axis=1))
 
 
 def _parts(n_problems: int, each: int, size: int) -> list[slice]:
@@ -283,6 +292,7 @@ def swept(matrices: Array) -> tuple[Array, Array, Array]:
     return -a, np.log(pivots).sum(axis=-1), pivots.min(axis=-1)
 
 
+@np.errstate(all="ignore")
 def m_step(batch: Batch, table: Array) -> tuple[Array, Bools]:
     """Theta (m, S, K, q) of tables, and which mixtures (m, S) are sound; theta is zero where they are not."""
     d = batch.n_features
@@ -310,6 +320,7 @@ def healthy(batch: Batch, table: Array) -> Bools:
 # E-step ---------------------------------------------------------------------------------------------------------------
 
 
+@np.errstate(all="ignore")
 def e_step(batch: Batch, theta: Array) -> tuple[Array, Array]:
     """Tables (m, S, K, q) and log-likelihoods (m, S), in coordinates z."""
     (m, s, k, q), n = theta.shape, batch.features.shape[2]
@@ -334,15 +345,16 @@ def e_step(batch: Batch, theta: Array) -> tuple[Array, Array]:
 
 
 def passed(batch: Batch, table: Array) -> tuple[Array, Array]:
-    """Tables (m, S, K, q) after a pass of EM, and the log-likelihoods (m, S) of the models on the way, -inf for what is
-    unsound."""
+    """Tables (m, S, K, q) after a pass of EM, and the log-likelihoods (m, S) of the models on the way; of what is
+    unsound they are no numbers and -inf, and stay so."""
 
     def of_part(part: slice) -> tuple[Array, Array]:
         some = batch.only(part)
-        with np.errstate(all="ignore"):
-            theta, sound = m_step(some, table[part])
-            after, loglik = e_step(some, theta)
-        return after, np.where(sound, loglik, -np.inf)
+        theta, sound = m_step(some, table[part])
+        after, loglik = e_step(some, theta)
+        sound &= np.isfinite(loglik)
+        after[~sound], loglik[~sound] = np.nan, -np.inf
+        return after, loglik
 
     return _mapped(batch, table[0, :, :, 0].size * batch.features.shape[2], of_part)
 
@@ -352,11 +364,9 @@ def passed(batch: Batch, table: Array) -> tuple[Array, Array]:
 
 def updated(batch: Batch, table: Array, updates: int) -> tuple[Array, Array]:
     """Tables (m, S, K, q) after so many passes of EM, and the log-likelihoods (m, S) of the models before them."""
-    sound = np.ones(table.shape[:2], dtype=bool)
     for _ in range(updates):
         table, loglik = passed(batch, table)
-        sound &= np.isfinite(loglik)
-    return table, np.where(sound, loglik, -np.inf)
+    return table, loglik
 
 
 def cycled(batch: Batch, table: Array) -> tuple[Array, Array, Array, Array]:
@@ -377,8 +387,7 @@ def cycled(batch: Batch, table: Array) -> tuple[Array, Array, Array, Array]:
         gain = loglik - loglik0
         left = np.where(part < 1, (loglik1 - loglik0) * np.maximum(part**2 / (1 - part**2), 1.0), np.inf)
         left = np.where(gain < ROUNDED * np.abs(loglik), 0.0, np.maximum(left, loglik - loglik1))
-        sound = np.isfinite(loglik0) & np.isfinite(loglik1)
-    return table, np.where(sound, loglik, -np.inf), gain, left
+    return table, loglik, gain, left
 
 
 def climbed(batch: Batch, table: Array, *, tol: float, cycles: int, beyond: float = 1.0) -> Reached:
@@ -387,16 +396,16 @@ def climbed(batch: Batch, table: Array, *, tol: float, cycles: int, beyond: floa
     They go on until the part ``beyond`` of ``tol`` is left, for EXTRA cycles at most, and leave when they are done.
     """
     m = len(table)
-    end = Reached(table.copy(), np.zeros(m), np.zeros(m), np.zeros(m, np.intp), np.zeros(m, bool))
+    end = Reached(table.copy(), np.zeros(m), np.zeros(m, np.intp), np.zeros(m, bool))
     active, table, extra = np.arange(m), table[:, None], np.zeros(m, np.intp)
     for _ in range(cycles):
         if len(active) == 0:
             break
-        table, loglik, gain, left = cycled(batch, table)
+        table, loglik, _, left = cycled(batch, table)
         loglik, left = loglik[:, 0], left[:, 0]
         sound = np.isfinite(loglik)
         end.table[active[sound]] = table[sound, 0]
-        end.loglik[active], end.gain[active] = loglik, gain[:, 0]
+        end.loglik[active] = loglik
         end.passes[active] += 3
         end.settled[active] = sound & (left < tol)
         extra[active] += end.settled[active]
@@ -515,4 +524,4 @@ def fitted(batch: Batch, chance: Array, *, tol: float, max_iter: int) -> Fitted:
         means = batch.center[:, None] + (root @ mean[..., None])[..., 0]
     sound = sound[:, 0] & np.isfinite(end.loglik)
     weights = mass / mass.sum(axis=1, keepdims=True)
-    return Fitted(weights, means, own, np.where(sound, loglik, -np.inf), end.gain, end.passes + 1, end.settled)
+    return Fitted(weights, means, own, np.where(sound, loglik, -np.inf), end.passes + 1, end.settled)

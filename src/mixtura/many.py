@@ -29,7 +29,7 @@ from mixtura.families import Family
 from mixtura.initialize import SHORT_RUNS
 from mixtura.mixture import Mixture
 from mixtura.moves import LARGEST
-from mixtura.progress import counted, unfinished
+from mixtura.progress import counted
 from mixtura.rows import Array
 
 TOGETHER = 1 << 22
@@ -210,7 +210,6 @@ def _fits(problems: Sequence[Array], settings: Mapping[str, Any], engine: Engine
         means=np.zeros((m, k, d)),
         covariances=np.zeros((m, k, d, d)),
         loglik=np.full(m, -np.inf),
-        gain=np.zeros(m),
         passes=np.zeros(m, dtype=np.intp),
         settled=np.zeros(m, dtype=bool),
     )
@@ -226,7 +225,10 @@ def _fits(problems: Sequence[Array], settings: Mapping[str, Any], engine: Engine
             for of_all, part in zip(found, fits, strict=True):
                 of_all[which[own]] = part
     remarks = {
-        int(i): unfinished(Reason.MAX_ITER, int(found.passes[i]), settings["max_iter"], float(found.gain[i]) / 3)
+        int(
+            i
+        ): f"EM made {counted(int(found.passes[i]), 'update', 'updates')}, as many as max_iter allows, and did not "
+        "converge: raise max_iter, or raise tol if that is near enough"
         for i in np.flatnonzero(~found.settled & np.isfinite(found.loglik))
     }
     others = np.flatnonzero(np.isneginf(found.loglik))
