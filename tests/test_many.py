@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Theirs
 
 from cases import COUPLED, UNIFORM, blobs
-from mixtura import GaussianMixture, batch, fit_many
+from mixtura import GaussianMixture, batch, fit_many, search
 from mixtura.engine import Serial
 from mixtura.families import FAMILIES
 from refusing import refused
@@ -130,7 +130,7 @@ def in_batch(Xs, family="VVV"):
 
 def test_seeds_are_those_of_k_means_plus_plus_row_by_row():
     made, chance = in_batch(problems(3)), np.random.default_rng(5).random((4, 3))
-    tables = batch.seeded(made, 3, chance)
+    tables = search.seeded(made, 3, chance)
     for z, features, of_starts in zip(made.z, made.features, tables, strict=True):
         for numbers, table in zip(chance, of_starts, strict=True):
             seeds = [z[:, int(numbers[0] * z.shape[1])]]
@@ -139,7 +139,7 @@ def test_seeds_are_those_of_k_means_plus_plus_row_by_row():
                 seeds.append(z[:, np.searchsorted(np.cumsum(square), number * square.sum(), side="right")])
             nearest = np.argmin([((z.T - seed) ** 2).sum(axis=1) for seed in seeds], axis=0)
             sums = np.stack([features[:, nearest == k].sum(axis=1) for k in range(3)])
-            np.testing.assert_allclose(table, batch.smoothed(sums), atol=1e-9)
+            np.testing.assert_allclose(table, search.smoothed(sums), atol=1e-9)
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
@@ -172,7 +172,7 @@ def test_an_m_step_is_that_of_the_family(family):
 
 def test_a_cycle_never_lowers_the_likelihood():
     made = in_batch(pairs(20, apart=1.5))
-    table = batch.seeded(made, 2, np.random.default_rng(0).random((1, 2)))
+    table = search.seeded(made, 2, np.random.default_rng(0).random((1, 2)))
     last = np.full((20, 1), -np.inf)
     for _ in range(30):
         table, loglik, _, _ = batch.cycled(made, table)
@@ -254,6 +254,15 @@ def test_problems_that_go_wrong_are_fitted_as_alone(covariance_type):
             assert fits.loglik[i] >= single.loglik_ - 1e-3 * max(1, abs(single.loglik_)), name
         assert said == of_single or name in ("copies", "one row astray"), name
         assert (i in fits.remarks) == bool(fits[i].remarks_)
+
+
+def test_clusters_that_are_too_narrow_for_a_batch_are_found_all_the_same():
+    rng = np.random.default_rng(4)
+    X = np.concatenate([rng.normal(0, 1, 60), rng.normal(3, 1e-5, 60), rng.normal(6, 1, 60)])[:, None]
+    fits = fit_many([blobs(100, 1), X], 3, random_state=0)
+    assert fits.loglik[1] == pytest.approx(GaussianMixture(3, random_state=0).fit(X).loglik_, abs=1e-3)
+    assert np.sqrt(fits.covariances[1]).min() == pytest.approx(1e-5, rel=0.3)
+    assert not fits.remarks
 
 
 def test_one_warning_says_it_all():

@@ -20,10 +20,8 @@ by its own numbers: it ends with the same bits, whatever stands beside it.  A mi
 lie so far out or have so few rows that the expanded square has no answer for it is unsound, and is dropped.
 
 References: R. Varadhan and C. Roland, "Simple and globally convergent methods for accelerating the convergence of any
-EM algorithm", Scandinavian Journal of Statistics 35, 2008; D. Arthur and S. Vassilvitskii, "k-means++: the advantages
-of careful seeding", SODA 2007; C. Biernacki, G. Celeux and G. Govaert, "Choosing starting values for the EM algorithm",
-Computational Statistics & Data Analysis 41, 2003 (short runs); J. H. Goodnight, "A tutorial on the SWEEP operator", The
-American Statistician 33, 1979.  Moves are those of moves.py.
+EM algorithm", Scandinavian Journal of Statistics 35, 2008; J. H. Goodnight, "A tutorial on the SWEEP operator", The
+American Statistician 33, 1979.
 """
 
 from __future__ import annotations
@@ -36,13 +34,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import moves
-from mixtura.cohort import ASTRAY, ILL_PLACED, LONGEST, PATIENCE, ROUNDED, UNDERFLOW, n_features_of
+from mixtura.cohort import ASTRAY, ILL_PLACED, LONGEST, ROUNDED, UNDERFLOW, n_features_of
 from mixtura.degeneracy import EMPTY_MASS
-from mixtura.em import LEFT
 from mixtura.engine import Engine, Serial
 from mixtura.families import Family
-from mixtura.initialize import SAME, SHORT_RUNS, SIEVE, SMOOTHING, TIED
 from mixtura.rows import Array
 from mixtura.validation import SQUARABLE
 
@@ -58,29 +53,8 @@ COARSE = 1e-9
 FLAT = 1e-6
 """Smallest eigenvalue of the correlations, under which columns all but determine each other."""
 
-ROUGH = 1e-2
-"""Nats left to gain up to which runs are followed while it is open which of them is the best."""
-
-LONG = 100
-"""Cycles for which they are followed then, at most."""
-
-BEYOND = 1e-4
-"""Part of what may be left to gain to which runs go on: then an answer is the same in any units."""
-
 EXTRA = 30
 """Cycles of a run that has converged, at most, in which it comes nearer to its end."""
-
-CYCLES = 10
-"""Cycles that a rival has to show that it leads higher."""
-
-RIVALS = 12
-"""Rivals of a round, at most."""
-
-ROUNDS = 10
-"""Rounds of moves, at most."""
-
-CLEAR = 2 * ROUGH
-"""Nats by which another optimum has to be better to be worth the change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,18 +94,6 @@ class Reached(NamedTuple):
     the passes (m,) they took, and whether nothing is left to gain."""
 
     table: Array
-    loglik: Array
-    passes: Index
-    settled: Bools
-
-
-class Fitted(NamedTuple):
-    """Mixtures in the units of the rows: weights (m, K), means (m, K, d), covariances (m, K, d, d), log-likelihoods
-    (m,), -inf where there is no sound one; passes and whether they are settled, as in ``Reached``."""
-
-    weights: Array
-    means: Array
-    covariances: Array
     loglik: Array
     passes: Index
     settled: Bools
@@ -192,7 +154,7 @@ def _astray(y: Array, unit: Array, n_rows: Index) -> Bools:
     return np.asarray(((unit > ASTRAY * bulk) & (bulk > 0)).any(axis=1))
 
 
-def _parts(n_problems: int, each: int, size: int) -> list[slice]:
+def parts(n_problems: int, each: int, size: int) -> list[slice]:
     """Problems of ``each`` so many numbers, cut into parts of about ``size`` numbers."""
     step = max(1, size // each)
     return [slice(begin, begin + step) for begin in range(0, n_problems, step)]
@@ -200,52 +162,10 @@ def _parts(n_problems: int, each: int, size: int) -> list[slice]:
 
 def _mapped(batch: Batch, each: int, function: Callable[[slice], tuple[Array, Array]]) -> tuple[Array, Array]:
     """Two arrays (m, ...) from the function of parts of the problems, shared out to the cores."""
-    parts = _parts(len(batch.n_rows), each, SHARED)
-    engine = batch.engine if len(parts) > 1 else Serial()
-    first, second = zip(*engine.map(function, parts), strict=True)
+    shared = parts(len(batch.n_rows), each, SHARED)
+    engine = batch.engine if len(shared) > 1 else Serial()
+    first, second = zip(*engine.map(function, shared), strict=True)
     return np.concatenate(first), np.concatenate(second)
-
-
-# starts ---------------------------------------------------------------------------------------------------------------
-
-
-def seeded(batch: Batch, k: int, chance: Array) -> Array:
-    """The tables (m, S, K, q) of k-means++, smoothed; ``chance`` (S, K) are uniform numbers, one for each seed.
-
-    A row is drawn with a probability that goes by its squared distance from the nearest seed so far.
-    """
-    (m, q, n), s = batch.features.shape, len(chance)
-    table = np.empty((m, s, k, q))
-    for part in _parts(m, s * k * n, BLOCK):
-        some = batch.only(part)
-        z, there, last = some.z, some.features[:, :1], some.n_rows[:, None].astype(np.intp) - 1
-        nearest = np.repeat(there, s, axis=1)
-        label = np.zeros(nearest.shape, dtype=np.intp)
-        for one in range(k):
-            reached = np.cumsum(nearest, axis=2)
-            aim = chance[:, one] * reached[:, :, -1]
-            pick = np.minimum((reached <= aim[:, :, None]).sum(axis=2), last)
-            seed = np.take_along_axis(z, pick[:, None, :], axis=2)
-            square = there * sum((z[:, j, None, :] - seed[:, j, :, None]) ** 2 for j in range(z.shape[1]))
-            closer = square < nearest * (1 - TIED) if one else np.ones(square.shape, dtype=bool)
-            label[closer] = one
-            nearest = np.where(closer, square, nearest)
-        resp = (label[:, :, None] == np.arange(k)[:, None]).astype(np.float64)
-        sums = resp.reshape(len(z), s * k, n) @ some.features.transpose(0, 2, 1)
-        table[part] = smoothed(sums.reshape(len(z), s, k, q))
-    return table
-
-
-def smoothed(table: Array) -> Array:
-    """Tables with pooled scatter in each component, as in ``initialize.smoothed``; their masses sum to the same."""
-    mass, mean, scatter = moments(table)
-    i, j = pairs(mean.shape[-1])
-    total = mass.sum(axis=-1, keepdims=True)
-    added = SMOOTHING * total / mass.shape[-1]
-    scatter = scatter + (added / total)[..., None] * scatter.sum(axis=-2, keepdims=True)
-    mass = (mass + added)[..., None]
-    made = np.concatenate([mass, mass * mean, scatter + mass * mean[..., i] * mean[..., j]], axis=-1)
-    return np.asarray(made / (1 + SMOOTHING))
 
 
 # M-step ---------------------------------------------------------------------------------------------------------------
@@ -325,7 +245,7 @@ def e_step(batch: Batch, theta: Array) -> tuple[Array, Array]:
     """Tables (m, S, K, q) and log-likelihoods (m, S), in coordinates z."""
     (m, s, k, q), n = theta.shape, batch.features.shape[2]
     table, loglik = np.empty_like(theta), np.empty((m, s))
-    for part in _parts(m, s * k * n, BLOCK):
+    for part in parts(m, s * k * n, BLOCK):
         own, features = theta[part], batch.features[part]
         density = (own.reshape(-1, s * k, q) @ features).reshape(-1, s, k, n)
         np.exp(density, out=density)
@@ -362,11 +282,15 @@ def passed(batch: Batch, table: Array) -> tuple[Array, Array]:
 # runs -----------------------------------------------------------------------------------------------------------------
 
 
-def updated(batch: Batch, table: Array, updates: int) -> tuple[Array, Array]:
-    """Tables (m, S, K, q) after so many passes of EM, and the log-likelihoods (m, S) of the models before them."""
+def updated(batch: Batch, table: Array, updates: int) -> tuple[Array, Array, Bools]:
+    """Tables (m, S, K, q) after so many passes of EM, the log-likelihoods (m, S) of the models before them, and the
+    problems (m,) in which components became too narrow, though they have rows."""
+    narrow = np.zeros(len(table), dtype=bool)
     for _ in range(updates):
+        with_rows = healthy(batch, table)
         table, loglik = passed(batch, table)
-    return table, loglik
+        narrow |= (with_rows & np.isneginf(loglik)).any(axis=1)
+    return table, loglik, narrow
 
 
 def cycled(batch: Batch, table: Array) -> tuple[Array, Array, Array, Array]:
@@ -413,115 +337,3 @@ def climbed(batch: Batch, table: Array, *, tol: float, cycles: int, beyond: floa
         active, table, batch = active[going], table[going], batch.only(going)
     end.loglik[~healthy(batch, end.table)] = -np.inf
     return end
-
-
-def best_first(batch: Batch, table: Array, loglik: Array) -> Index:
-    """The order (m, S) of mixtures with tables (m, S, K, q), the sound ones first, of equal ones the first."""
-    rank = np.where(healthy(batch, table), np.floor(loglik / (SAME * batch.n_rows[:, None])), -np.inf)
-    return np.argsort(-rank, axis=1, kind="stable")
-
-
-def taken(values: Array, order: Index) -> Array:
-    """Values (m, S, ...) in the order (m, S')."""
-    return np.asarray(values[np.arange(len(values))[:, None], order])
-
-
-def rivals(batch: Batch, table: Array) -> Array:
-    """Tables (m, S, K, q) to which moves lead from tables (m, K, q): two components merged, or one taken out, and
-    another one split."""
-    m, k, q = table.shape
-    made = [moves.split(moves.merged(table, moves.LOOKS), moves.LOOKS)]
-    if k > 2:  # of two, taking one out is merging them
-        rest = np.array([[j for j in range(k) if j != gone] for gone in range(k)])
-        without, loglik = e_step(batch, m_step(batch, table[:, None])[0][:, 0][:, rest])
-        least = np.argsort(-loglik, axis=1, kind="stable")[:, : moves.LOOKS]
-        made.append(moves.split(taken(without, least).reshape(-1, k - 1, q), moves.LOOKS))
-    return np.concatenate([one.reshape(m, -1, k, q) for one in made], axis=1)
-
-
-def searched(batch: Batch, start: Array) -> Array:
-    """The tables (m, K, q) from which runs lead to the best optimum that was found from starts (m, S, K, q).
-
-    Short runs from several starts, the best of them carried on, and then rounds of rivals: the runs behind it, and what
-    moves lead to; where none of a round leads higher, that is the end.
-    """
-    table, done = start, 0
-    for keep, updates in SIEVE:
-        table, loglik = updated(batch, table[:, :keep], updates - done)
-        table, done = taken(table, best_first(batch, table, loglik)), updates
-    best = climbed(batch, table[:, 0], tol=ROUGH, cycles=LONG)
-    if start.shape[2] == 1:
-        return best.table
-    others, table, known = table[:, 1 : SIEVE[-1][0]], best.table, best.loglik
-    table[np.isneginf(known)] = start[np.isneginf(known), 0]  # moves from there, as well as from anywhere
-    going = np.arange(len(table))
-    for _ in range(ROUNDS):
-        some = batch.only(going)
-        tried = np.concatenate([others, rivals(some, table[going])], axis=1)
-        hopeful, tried = risen(some, tried, known[going] + CLEAR)
-        reached = climbed(some.only(hopeful), tried, tol=ROUGH, cycles=LONG)
-        better = reached.loglik > known[going[hopeful]] + CLEAR
-        going = going[hopeful[better]]
-        if len(going) == 0:
-            break
-        table[going], known[going] = reached.table[better], reached.loglik[better]
-        others = np.empty((len(going), 0, *table.shape[1:]))
-    return table
-
-
-def risen(batch: Batch, table: Array, known: Array) -> tuple[Index, Array]:
-    """The problems in which one of the rivals (m, S, K, q) may come over the log-likelihoods ``known`` (m,), as far as
-    its gains tell, and its table (m', K, q)."""
-    table, loglik = updated(batch, table, 1)
-    table = taken(table, best_first(batch, table, loglik)[:, :RIVALS])
-    active = np.arange(len(table))
-    for _ in range(CYCLES):
-        if len(active) == 0:
-            break
-        table, loglik, gain, _ = cycled(batch, table)
-        with np.errstate(invalid="ignore"):
-            hope = healthy(batch, table) & (loglik + PATIENCE * gain > known[:, None])
-        going = np.flatnonzero(hope.any(axis=1))
-        active, table, known, batch = active[going], table[going], known[going], batch.only(going)
-        loglik = np.where(hope, loglik, -np.inf)[going]
-    return active, taken(table, best_first(batch, table, loglik)[:, :1])[:, 0]
-
-
-def carried(batch: Batch, start: Array, more: Array, *, tol: float, cycles: int) -> Reached:
-    """The end of the best run from starts (m, S, K, q); where that is unsound, the best end of starts by k-means++ with
-    ``more`` chances (S', K)."""
-    end = climbed(batch, searched(batch, start), tol=tol, cycles=cycles, beyond=BEYOND)
-    lost = np.flatnonzero(np.isneginf(end.loglik))
-    if len(lost):
-        some, s, k = batch.only(lost), *more.shape
-        tables = np.concatenate(seeded(some, k, more))
-        ends = climbed(batch.only(np.repeat(lost, s)), tables, tol=tol, cycles=min(cycles, LONG))
-        best = ends.loglik.reshape(-1, s).argmax(axis=1) + s * np.arange(len(lost))
-        again = climbed(some, ends.table[best], tol=tol, cycles=cycles, beyond=BEYOND)
-        for old, new in zip(end, again, strict=True):
-            old[lost] = new
-    return end
-
-
-def fitted(batch: Batch, chance: Array, *, tol: float, max_iter: int) -> Fitted:
-    """The fits of all problems: at most ``max_iter`` updates, of which the last is one of EM, from the best start on.
-
-    ``chance`` (S, K) are uniform numbers, one for each seed of a start; those after the first SHORT_RUNS are for
-    problems in which the first came to nothing.
-    """
-    k = chance.shape[1]
-    start = seeded(batch, k, chance[: SHORT_RUNS if k > 1 else 1])
-    end = carried(batch, start, chance[SHORT_RUNS:], tol=LEFT * tol, cycles=(max_iter - 1) // 3)
-    mass, mean, scatter = moments(end.table)
-    with np.errstate(all="ignore"):
-        theta, sound = m_step(batch, end.table[:, None])
-        own = covariances(batch.family, mass, scatter)
-        root = batch.root[:, None]
-        own = root @ own @ root.transpose(0, 1, 3, 2)
-        own = np.broadcast_to(0.5 * (own + own.transpose(0, 1, 3, 2)), (*mass.shape, *own.shape[2:]))
-        loglik = e_step(batch, theta)[1][:, 0]
-        loglik -= batch.n_rows * np.log(np.diagonal(batch.root, axis1=1, axis2=2)).sum(axis=1)
-        means = batch.center[:, None] + (root @ mean[..., None])[..., 0]
-    sound = sound[:, 0] & np.isfinite(end.loglik)
-    weights = mass / mass.sum(axis=1, keepdims=True)
-    return Fitted(weights, means, own, np.where(sound, loglik, -np.inf), end.passes + 1, end.settled)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtura import start, validation
-from mixtura.batch import Bools, Fitted, Index, batch_of, fitted
+from mixtura.batch import Bools, Index, batch_of
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.em import Reason
 from mixtura.engine import Engine, one_blas_thread
@@ -31,9 +31,10 @@ from mixtura.mixture import Mixture
 from mixtura.moves import LARGEST
 from mixtura.progress import counted
 from mixtura.rows import Array
+from mixtura.search import Fitted, fitted
 
-TOGETHER = 1 << 22
-"""Densities of the problems of a batch, all told: the fewer, the more of the time goes into calls."""
+TOGETHER = 1 << 23
+"""Numbers of the rows or densities of a batch, all told: the fewer, the more of the time goes into calls."""
 
 SMALL = 1 << 17
 """Numbers that a problem's rows and densities may take, each, so that it is worth being put beside others."""
@@ -41,7 +42,7 @@ SMALL = 1 << 17
 LEAST = 2
 """Rows for each component that a batch asks for."""
 
-RESCUES = 40
+RESCUES = 16
 """Starts that are tried where none of the first led to a sound end."""
 
 
@@ -214,7 +215,7 @@ def _fits(problems: Sequence[Array], settings: Mapping[str, Any], engine: Engine
         settled=np.zeros(m, dtype=bool),
     )
     chance = np.random.default_rng(settings["random_state"]).random((SHORT_RUNS + RESCUES, k))
-    for which, width in _batches(n_rows, _suited(family, n_rows, k, d), k):
+    for which, width in _batches(n_rows, _suited(family, n_rows, k, d), _columns(k, d)):
         x = np.zeros((len(which), width, d))
         for place, i in enumerate(which.tolist()):
             x[place, : n_rows[i]] = problems[i]
@@ -262,9 +263,13 @@ def _suited(family: Family, n_rows: Index, k: int, d: int) -> Bools:
     """Which problems (m,) a batch has a place for, by their sizes: not large, and with rows for what is estimated."""
     if not family.uniform or k > LARGEST:
         return np.zeros(len(n_rows), dtype=bool)
-    columns = 1 + d + d * (d + 1) // 2
     least = max(LEAST * k, family.n_parameters(k, d))
-    return np.asarray((n_rows >= least) & (n_rows * max(k, columns) <= SMALL))
+    return np.asarray((n_rows >= least) & (n_rows * _columns(k, d) <= SMALL))
+
+
+def _columns(k: int, d: int) -> int:
+    """Numbers for each row, of its features or of its densities."""
+    return max(k, 1 + d + d * (d + 1) // 2)
 
 
 def _width(n: int) -> int:
@@ -273,13 +278,13 @@ def _width(n: int) -> int:
     return -(-n // step) * step
 
 
-def _batches(n_rows: Index, suited: Bools, k: int) -> Iterator[tuple[Index, int]]:
+def _batches(n_rows: Index, suited: Bools, columns: int) -> Iterator[tuple[Index, int]]:
     """Problems for a batch, with the columns that it has."""
     of_width: dict[int, list[int]] = {}
     for i in np.flatnonzero(suited).tolist():
         of_width.setdefault(_width(int(n_rows[i])), []).append(i)
     for width, those in sorted(of_width.items()):
-        parts = -(-len(those) * k * width // TOGETHER)
+        parts = -(-len(those) * columns * width // TOGETHER)
         for which in np.array_split(np.array(those, dtype=np.intp), parts):
             yield which, width
 
