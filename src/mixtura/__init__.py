@@ -1,6 +1,7 @@
 """Gaussian mixtures: fast EM on NumPy and BLAS."""
 
 from mixtura.estimators import GaussianMixture
+from mixtura.many import Fits, fit_many
 from mixtura.merging import merge_clusters
 from mixtura.mixture import Mixture
 from mixtura.priors import ChenTan, EigenvalueRatio, FraleyRaftery
@@ -9,10 +10,12 @@ from mixtura.select import Selection, select
 __all__ = [
     "ChenTan",
     "EigenvalueRatio",
+    "Fits",
     "FraleyRaftery",
     "GaussianMixture",
     "Mixture",
     "Selection",
+    "fit_many",
     "merge_clusters",
     "select",
 ]

@@ -179,6 +179,41 @@ def real_rows(x: AnyArray) -> AnyArray:
         raise type(error)(f"X must hold numbers, got dtype {x.dtype} ({error}): convert it first") from None
 
 
+def problems(Xs: Any) -> Sequence[Array]:
+    """The rows (n_i, d) of many problems, in float64, from an array (m, n, d) or a sequence of arrays (n_i, d)."""
+    if hasattr(Xs, "__array__"):
+        Xs = np.asarray(Xs)
+        if Xs.dtype != object and Xs.ndim != 3:
+            raise ValueError(
+                f"Xs must have shape (m, n, d), n rows of d features for each problem, got {Xs.shape}: "
+                "use Xs[:, :, None] if each row is a problem of one feature, or give a list of arrays"
+            )
+    if not isinstance(Xs, np.ndarray):
+        if isinstance(Xs, str) or not hasattr(Xs, "__iter__"):
+            raise ValueError(f"Xs must be an array (m, n, d) or a list of arrays, got {_short(Xs)}: give one of these")
+        Xs = list(Xs)
+    found: list[Array] = []
+    for i, one in enumerate(Xs):
+        try:
+            x = np.asarray(one)
+            x = real_rows(x[:, None] if x.ndim == 1 else x)
+            if x.ndim != 2 or 0 in x.shape:
+                raise ValueError(f"X must have shape (n, d) with at least one row, got {x.shape}: leave it out")
+            if found and x.shape[1] != found[0].shape[1]:
+                raise ValueError(
+                    f"X must have {found[0].shape[1]} features as those before it have, got {x.shape[1]}: "
+                    "fit problems of other features apart"
+                )
+            if not np.isfinite(x).all():
+                finite(x)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"of problem {i}, {error}") from None
+        found.append(np.asarray(x, dtype=np.float64))
+    if not found:
+        raise ValueError("Xs must hold a problem, got none: give an array (m, n, d) or a list of arrays")
+    return found
+
+
 def sample_weight(weight: Any, n: int) -> Array | None:
     """Weights (n,), not negative and not all zero; None if there are none."""
     if weight is None:
