@@ -140,7 +140,7 @@ def iterate(problem: Problem, start: Mixture) -> Iterator[EStep]:
 
 def size_of(problem: Problem, objective: float) -> float:
     """Nats that count for rounding: the objective where the data have standard deviation one, so free of units."""
-    count, frame = problem.source.rows.total, float(problem.update.overall.layout.log_det_whitener[0])
+    count, frame = problem.source.total, float(problem.update.overall.layout.log_det_whitener[0])
     return max(abs(objective - count * frame), count)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,29 +39,43 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """A source over arrays that are in memory."""
+    """A source over arrays that are in memory: all ``rows``, or those ``chosen``, which are copied block by block."""
 
     rows: Rows
+    chosen: NDArray[np.intp] | None = None
 
     @property
     def n_rows(self) -> int:
-        return len(self.rows)
+        return len(self.rows) if self.chosen is None else len(self.chosen)
 
     @property
     def n_features(self) -> int:
         return int(self.rows.x.shape[1])
 
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        if self.chosen is None or self.rows.weight is None:
+            return float(self.n_rows) if self.rows.weight is None else self.rows.total
+        return float(self.rows.weight[self.chosen].sum())
+
     def blocks(self, size: int) -> Iterator[Rows]:
         """The rows in order, ``size`` at a time; the last block may be shorter."""
         for start in range(0, self.n_rows, size):
-            yield self.rows[start : start + size]
+            yield self.rows[slice(start, start + size) if self.chosen is None else self.chosen[start : start + size]]
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows:
-        """At most ``n`` rows without replacement, in the order of the source, in float64."""
+        """At most ``n`` of all rows without replacement, in the order of the source, in float64."""
         rows = self.rows
         if len(rows) > n:
             rows = rows[np.sort(rng.choice(len(rows), size=n, replace=False, shuffle=False))]
         return Rows(np.array(rows.x, dtype=np.float64, order="C"), rows.weight)
+
+    def part(self, n: int, rng: np.random.Generator) -> InMemory:
+        """A source over ``n`` or a few more of all rows, one out of each stretch of the same length."""
+        stretch = len(self.rows) // n
+        begins = np.arange(0, len(self.rows) - stretch + 1, stretch)
+        return InMemory(self.rows, begins + rng.integers(stretch, size=len(begins)))
 
 
 def constant(x: AnyArray) -> NDArray[np.bool_]:
