@@ -73,6 +73,15 @@ def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.
     return out
 
 
+def labels_and_log_density(observation: Observation, x: AnyArray, engine: Engine) -> tuple[NDArray[np.intp], Array]:
+    """``labels`` and ``log_density`` of one pass."""
+    out = np.empty((len(x), 2))
+    _fill(out, observation, x, engine, lambda resp, total, log_density: np.stack([resp.argmax(0), log_density], 1))
+    found = out[:, 0].astype(np.intp)
+    found[found == len(observation.scores.log_coef)] = LABEL
+    return found, out[:, 1]
+
+
 @dataclass(frozen=True)
 class Totals:
     """Sums by weight over rows: ``loglik``, ``count`` of rows, ``certainty``, log max_k r_k, and ``entropy``,
