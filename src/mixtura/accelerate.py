@@ -453,7 +453,9 @@ def driver_of(accelerate: Any, update: MStep, covariance_type: str, truncate: in
     """
     if truncate is not None:
         if update.box is not None:
-            raise ValueError(f"truncate works without noise only, got truncate={truncate} and noise=True: leave one out")
+            raise ValueError(
+                f"truncate works without noise only, got truncate={truncate} and noise=True: leave one out"
+            )
         if accelerate not in (None, "auto"):
             raise ValueError(f'truncate works with plain EM only, got accelerate={accelerate!r}: use "auto" or None')
         return truncated(truncate)

@@ -135,7 +135,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     converged_, stop_reason_, n_iter_ : bool, str, int
         How the run ended, and after how many updates.
     log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
-        Total log-likelihood per pass (with ``truncate`` its lower bound); the objective per pass as a mean per unit of weight; the last of these.
+        Total log-likelihood per pass (with ``truncate`` its lower bound); the objective per pass as a mean per unit of
+        weight; the last of these.
     history_ : list of dict
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model, with

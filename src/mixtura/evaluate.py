@@ -73,10 +73,20 @@ def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.
     return out
 
 
+def _first_largest(resp: Array) -> NDArray[np.intp]:
+    """argmax along the first axis, in which NumPy is slow where it is long."""
+    k, b = np.nonzero(resp == resp.max(axis=0))
+    first = np.empty(resp.shape[1], dtype=np.intp)
+    first[b[::-1]] = k[::-1]
+    return first
+
+
 def labels_and_log_density(observation: Observation, x: AnyArray, engine: Engine) -> tuple[NDArray[np.intp], Array]:
     """``labels`` and ``log_density`` of one pass."""
     out = np.empty((len(x), 2))
-    _fill(out, observation, x, engine, lambda resp, total, log_density: np.stack([resp.argmax(0), log_density], 1))
+    _fill(
+        out, observation, x, engine, lambda resp, total, log_density: np.stack([_first_largest(resp), log_density], 1)
+    )
     found = out[:, 0].astype(np.intp)
     found[found == len(observation.scores.log_coef)] = LABEL
     return found, out[:, 1]

@@ -212,21 +212,31 @@ def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Gene
 SEED_ROWS = 10
 """Rows for each of many seeds, of which they are drawn."""
 
+GROWTH = 0.25
+"""Part by which the number of seeds grows in a round, where there are many."""
+
 
 def many_seeds(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
-    """The same for many components: seeds are drawn of part of the rows and without second tries, and the nearest is
-    looked up in a tree."""
+    """The same for many components: seeds are drawn in rounds, and the nearest are looked up in a tree.
+
+    In a round all are drawn by their squared distances from the seeds before, so that two may be near each other.
+    """
     if len(sample.z) < k or sample.z.shape[1] == 0:
         return random(sample, k, update, rng)
-    weight, n_rows = sample.rows.weight, min(max(SAMPLE_ROWS, SEED_ROWS * k), len(sample.z))
+    n_rows = min(max(SAMPLE_ROWS, SEED_ROWS * k), len(sample.z))
     part = np.sort(rng.choice(len(sample.z), size=n_rows, replace=False, shuffle=False))
-    seeds, _ = kmeans_plusplus(
-        sample.z[part],
-        k,
-        sample_weight=None if weight is None else weight[part],
-        random_state=_seed(rng),
-        n_local_trials=1,
-    )
+    z, weight = sample.z[part], None if sample.rows.weight is None else sample.rows.weight[part]
+    seeds = np.empty((0, z.shape[1]))
+    chance = np.ones(n_rows) if weight is None else weight
+    square = np.full(n_rows, np.inf)
+    while len(seeds) < k:
+        n_more = min(max(int(GROWTH * len(seeds)), 1), k - len(seeds))
+        if np.count_nonzero(chance) < n_more:  # there is a seed at nearly every row
+            chance, n_more = np.ones(n_rows), k - len(seeds)
+        more = z[rng.choice(n_rows, size=n_more, replace=False, p=chance / chance.sum())]
+        seeds = np.concatenate([seeds, more])
+        square = np.minimum(square, cKDTree(more).query(z)[0] ** 2)
+        chance = square if weight is None else square * weight
     return _from_labels(sample, cKDTree(seeds).query(sample.z)[1], k, update)
 
 

@@ -195,8 +195,7 @@ class Tiles:
 
 
 def with_nobody(scores: Scores) -> Scores:
-    """The scores with one component more, the last, to which no row belongs: what ``surroundings`` are filled up with.
-    """
+    """The scores with one component more, near nobody, that ``surroundings`` are filled up with."""
     center, whitener, spread = (
         np.concatenate([each, np.zeros_like(each[:1])]) for each in (scores.center, scores.whitener, scores.spread)
     )
