@@ -3,10 +3,10 @@
     python benchmarks/largek.py [--rows 200000] [--features 2] [--kept 3] [--components 250 1000 4000 10000]
                                 [--dense 1000] [--passes 5] [--long 50]
 
-The rows come from K overlapping Gaussians, spread evenly; every run begins at the same means, K of the rows.  Seconds per
-pass are the median of --passes passes.  Up to --dense components plain EM is run, too; both then make --long passes,
-``bound`` being what truncated EM says of its model, ``log-likelihood`` what is true of it, both per row and less the
-log-likelihood that plain EM has reached.  The table is Markdown.
+The rows come from K overlapping Gaussians, spread evenly; every run begins at the same means, K of the rows.  Seconds
+per pass are the median of --passes passes.  Up to --dense components plain EM is run, too; both then make --long
+passes, ``bound`` being what truncated EM says of its model, ``log-likelihood`` what is true of it, both per row and
+less the log-likelihood that plain EM has reached.  The table is Markdown.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ from cases import (
     unfinished,
     unwarned,
 )
-from mixtura import GaussianMixture, em, initialize, truncated, validation
+from mixtura import GaussianMixture, em, evaluate, initialize, pruned, truncated, validation
+from mixtura.engine import Serial, Threads
 from mixtura.mixture import Mixture
 from mixtura.rows import InMemory, Rows
 
@@ -429,3 +430,65 @@ def test_a_driver_needs_no_estimator():
     steps = truncated.truncated(3)(problem, initialize.at_means(means, problem.update))
     objectives = [next(steps).objective for _ in range(5)]
     assert (np.diff(objectives) > 0).all()
+
+
+# the last look at all rows --------------------------------------------------------------------------------------------
+
+
+def mixture_of_many(k, d, covariance_type, seed=0):
+    rng = np.random.default_rng([seed, k, d])
+    means = rng.uniform(0, k ** (1 / d), size=(k, d)) * np.logspace(0, 3, d)
+    roots = 0.25 * (np.eye(d) + 0.4 * rng.normal(size=(k, d, d))) * np.logspace(0, 3, d)[:, None]
+    covariances = roots @ roots.transpose(0, 2, 1)
+    if covariance_type == "diag":
+        covariances = np.diagonal(covariances, axis1=1, axis2=2).copy()
+    covariances[0] *= 1e4  # one is everywhere
+    covariances[1] *= 1e-8  # one is nearly nowhere
+    weights = rng.dirichlet(np.ones(k))
+    weights[2] = 0
+    return Mixture(weights / weights.sum(), means, covariances)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 12])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_what_is_left_out_does_not_count(covariance_type, d):
+    mixture = mixture_of_many(400, d, covariance_type)
+    X, _ = mixture.sample(3_000, 1)
+    X = np.concatenate([X, mixture.means, 1e6 * X[:3], [X[0]] * 40])
+    fits = [pruned.labels_and_log_density(mixture, X, engine) for engine in (Serial(), Threads(2), Threads(3))]
+    labels, log_density = fits[0]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(other[0], labels)
+        np.testing.assert_array_equal(other[1], log_density)
+    wanted, _ = evaluate.labels_and_log_density(mixture.observation, X, Serial())
+    np.testing.assert_array_equal(labels, wanted)
+    np.testing.assert_array_equal(labels, mixture.predict(X))
+    np.testing.assert_allclose(log_density, mixture.logpdf(X), rtol=1e-10, atol=1e-9)
+    np.testing.assert_array_equal(labels, log_joint_of(X, mixture).argmax(axis=1))
+
+
+def log_joint_of(X, mixture):
+    z = np.einsum("kij,nkj->nki", np.linalg.inv(np.linalg.cholesky(mixture.covariances)), X[:, None] - mixture.means)
+    with np.errstate(divide="ignore"):
+        return np.log(mixture.weights) - 0.5 * np.linalg.slogdet(mixture.covariances)[1] - 0.5 * (z**2).sum(axis=2)
+
+
+def test_in_the_plane_most_components_are_left_out():
+    mixture = mixture_of_many(400, 2, "full")
+    X, labels = mixture.sample(3_000, 1)
+    tiles = truncated.Tiles.of(labels, 400)
+    unit = np.sqrt(mixture.weights @ mixture.layout.diagonal)
+    strength = np.linalg.norm(mixture.scores.whitener * unit, 2, axis=(1, 2))
+    left = pruned.left(mixture.scores, strength, unit, X[tiles.rows])
+    assert left.mean() < 0.2
+    joint = log_joint_of(X, mixture)[tiles.rows]
+    far = joint < joint.max(axis=2, keepdims=True) - pruned.NEGLIGIBLE
+    assert (left[:, None] | far).all()
+
+
+def test_rows_of_a_tile_are_those_of_its_component():
+    best = np.random.default_rng(0).integers(0, 50, size=1_000)
+    best[best == 7] = 8
+    tiles = truncated.Tiles.of(best, 50)
+    np.testing.assert_array_equal(np.sort(tiles.rows[tiles.there]), np.arange(1_000))
+    np.testing.assert_array_equal(best[tiles.rows], np.repeat(tiles.component[:, None], truncated.TILE, axis=1))

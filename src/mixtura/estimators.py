@@ -22,7 +22,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
-from mixtura import em, evaluate, runs, start, validation
+from mixtura import em, evaluate, pruned, runs, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
 from mixtura.covariance import suited
@@ -457,7 +457,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if self.truncate is None:
             labels, loglik = evaluate.labels(*evaluated), run.history[-1]["loglik"]
         else:  # the passes tell a lower bound
-            labels, log_density = evaluate.labels_and_log_density(*evaluated)
+            labels, log_density = pruned.labels_and_log_density(model, *evaluated[1:])
             own, weight = log_density[task.present], task.problem.source.rows.weight
             loglik = float(own.sum() if weight is None else weight @ own) * task.scale
         found = runs.diagnosis(task, model, labels[task.present])

@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,11 +176,11 @@ class Tiles:
     rows: NDArray[np.intp]
     there: NDArray[np.bool_]
 
-    def __getitem__(self, index: slice) -> Tiles:
+    def __getitem__(self, index: slice | NDArray[np.intp]) -> Tiles:
         return Tiles(self.component[index], self.rows[index], self.there[index])
 
     @classmethod
-    def of(cls, best: Indices, n_components: int) -> Tiles:
+    def of(cls, best: NDArray[np.integer[Any]], n_components: int) -> Tiles:
         """Tiles of rows whose best components are ``best`` (n,)."""
         # Sorting is linear in numbers of 16 bits.
         order = np.argsort(best.astype(np.min_scalar_type(n_components)), kind="stable")
