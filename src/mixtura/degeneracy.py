@@ -280,7 +280,12 @@ def remarks(
     return said
 
 
+NAMED = 20
+"""Components that a sentence names by number at most."""
+
+
 def _numbered(those: Sequence[Diagnosis], one: str, many: str) -> str:
     """Components by their numbers, with the verb."""
-    which = ", ".join(str(each.component) for each in those)
+    which = ", ".join(str(each.component) for each in those[:NAMED])
+    which += f" and {len(those) - NAMED} more" if len(those) > NAMED else ""
     return f"components {which} {many}" if len(those) > 1 else f"component {which} {one}"

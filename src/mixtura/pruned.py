@@ -28,7 +28,7 @@ from mixtura.kernels import residual
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory, Rows
 from mixtura.scores import Scores
-from mixtura.truncated import TILE, Tiles, log_joint_of_tiles, with_nobody
+from mixtura.truncated import Tiles, log_joint_of_tiles, tile_bytes, with_nobody
 
 NEGLIGIBLE = 50.0
 """Nats under the largest, from which even 1e5 components together are less than rounding."""
@@ -65,7 +65,7 @@ def labels_and_log_density(model: Mixture, x: AnyArray, engine: Engine) -> tuple
         seen = np.append(near, k).astype(np.int32)[which]
         order = np.argsort(counts, kind="stable")  # a table is as wide as its widest row
         while len(order):
-            size = max(BLOCK_BYTES // (8 * TILE * int(counts[order[-1]])), 1)
+            size = max(BLOCK_BYTES // tile_bytes(scores, int(counts[order[-1]])), 1)
             those, order = order[-size:], order[:-size]
             evaluated(tiles[those], seen[those, : counts[those[-1]]])
 

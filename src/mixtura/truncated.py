@@ -28,8 +28,10 @@ for what they have kept from elsewhere, and are worked on together.  They come i
 References: D. Forster and J. Lücke, "Can clustering scale sublinearly with its clusters? A variational EM acceleration
 of GMMs and k-means", AISTATS 2018; F. Hirschberger, D. Forster and J. Lücke, "A variational EM acceleration for
 efficient clustering at very large scales", IEEE Transactions on Pattern Analysis and Machine Intelligence 44, 2022;
-J. Lücke and D. Forster, "k-means as a variational EM approximation of Gaussian mixture models", Pattern Recognition
-Letters 125, 2019 (the limit).
+S. Salwig, T. Kahlke, F. Hirschberger, D. Forster and J. Lücke, "Sublinear variational optimization of Gaussian mixture
+models with millions to billions of parameters", Journal of Machine Learning Research 27, 2026; J. Lücke and D. Forster,
+"k-means as a variational EM approximation of Gaussian mixture models", Pattern Recognition Letters 125, 2019 (the
+limit).
 """
 
 from __future__ import annotations
@@ -203,6 +205,12 @@ def with_nobody(scores: Scores) -> Scores:
     return Scores(np.append(scores.log_coef, -np.inf), center, whitener, spread)
 
 
+def tile_bytes(scores: Scores, n_seen: int) -> int:
+    """Size of the largest temporary of a tile that sees so many components."""
+    return 8 * n_seen * max(TILE, int(scores.whitener[0].size))
+
+
+@np.errstate(over="ignore")  # see FARTHEST
 def log_joint_of_tiles(scores: Scores, x: AnyArray, own: NDArray[np.intp], seen: Indices) -> Array:
     """log_joint (t, b, s) of tiles of rows ``x`` (t, b, d), each at its ``own`` component (t,), and those ``seen`` from
     there (t, s)."""
@@ -228,6 +236,7 @@ def log_joint_of_tiles(scores: Scores, x: AnyArray, own: NDArray[np.intp], seen:
     return log_joint
 
 
+@np.errstate(over="ignore")
 def log_joint_of_pairs(scores: Scores, x: AnyArray, components: Indices) -> Array:
     """log_joint (p,) of rows ``x`` (p, d) with one component (p,) each."""
     y, white = x - scores.center[components], scores.whitener[components]
@@ -247,41 +256,43 @@ def search(problem: Problem, model: Mixture, kept: Kept, draw: int) -> Found:
 
     def of_block(block: Tiles) -> tuple[float, NDArray[np.intp], Array]:
         seen = around[block.component, : sizes[block.component].max()]
-        x = source.rows.x[block.rows]
-        log_joint = log_joint_of_tiles(scores, x, block.component, seen)
-        first = np.flatnonzero(np.diff(block.component, prepend=-1))
+        log_joint = log_joint_of_tiles(scores, source.rows.x[block.rows], block.component, seen)
         peak = log_joint.max(axis=2, keepdims=True)
         log_joint -= peak
+        first = np.flatnonzero(np.diff(block.component, prepend=-1))
         gap = -np.maximum.reduceat(log_joint.max(axis=1), first, axis=0)
 
-        tile, _ = np.nonzero(block.there)
-        rows, before = block.rows[block.there], kept.components[block.rows[block.there]]
-        log_joint = log_joint[block.there]
+        rows, tile = block.rows[block.there], np.nonzero(block.there)[0]
+        log_joint, seen, before = log_joint[block.there], seen[tile], kept.components[rows]
         chosen = largest(log_joint, n_kept)
-        values, ids = np.take_along_axis(log_joint, chosen, axis=1), seen[tile[:, None], chosen]
+        values, ids = np.take_along_axis(log_joint, chosen, axis=1), np.take_along_axis(seen, chosen, axis=1)
         values += peak[:, :, 0][block.there][:, None]
-        lost, which = np.nonzero((before[:, 1:, None] != seen[tile][:, None, :]).all(axis=2))
+        # What was kept before and lies elsewhere; the first is where the row is.
+        lost, which = np.nonzero((before[:, 1:, None] != seen[:, None, :]).all(axis=2))
         if len(lost):
-            which += 1  # the first is always there
             strays = np.full(before.shape, -np.inf)
-            strays[lost, which] = log_joint_of_pairs(scores, source.rows.x[rows[lost]], before[lost, which])
+            strays[lost, which + 1] = log_joint_of_pairs(scores, source.rows.x[rows[lost]], before[lost, which + 1])
             lost = np.unique(lost)
-            both, of_both = (
-                np.concatenate([one[lost], other[lost]], axis=1) for one, other in ((values, strays), (ids, before))
-            )
+            both = np.concatenate([values[lost], strays[lost]], axis=1)
+            of_both = np.concatenate([ids[lost], before[lost]], axis=1)
             chosen = largest(both, n_kept)
-            values[lost], ids[lost] = (np.take_along_axis(one, chosen, axis=1) for one in (both, of_both))
+            values[lost] = np.take_along_axis(both, chosen, axis=1)
+            ids[lost] = np.take_along_axis(of_both, chosen, axis=1)
+        components[rows] = ids
 
         top = values[:, :1].copy()
-        density = np.exp(np.subtract(values, top, out=values), out=values)
+        values -= top
+        density = np.exp(values, out=values)
         total = density.sum(axis=1, keepdims=True)
         log_density = (top + np.log(total))[:, 0]
-        components[rows] = ids
-        weight = None if source.rows.weight is None else source.rows.weight[rows]
-        resp[rows] = density / total if weight is None else density * (weight[:, None] / total)
-        return float(log_density.sum() if weight is None else weight @ log_density), block.component[first], gap
+        if source.rows.weight is None:
+            resp[rows], part = density / total, log_density.sum()
+        else:
+            weight = source.rows.weight[rows]
+            resp[rows], part = density * (weight[:, None] / total), weight @ log_density
+        return float(part), block.component[first], gap
 
-    size = max(BLOCK_BYTES // (8 * TILE * around.shape[1]), 1)
+    size = max(BLOCK_BYTES // tile_bytes(scores, around.shape[1]), 1)
     blocks = (tiles[begin : begin + size] for begin in range(0, len(tiles.component), size))
     bound = 0.0
     with one_blas_thread():
