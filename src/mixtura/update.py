@@ -257,8 +257,8 @@ class MStep:
         estimates = layout.matrices
         definite = self.definite(layout)
         rooted = _have_factors(layout)
-        if not rooted.all():  # the floor stands in for what is under it
-            layout = Dense(np.where(rooted[:, None, None], estimates, self.floor))
+        if not rooted.all():
+            layout = Dense(np.where(rooted[:, None, None], estimates, np.eye(estimates.shape[1])))
         # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
         squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
         white = layout.whitener @ self.factor
@@ -313,10 +313,9 @@ def _have_factors(layout: Dense) -> NDArray[np.bool_]:
         return True
 
     try:
-        layout.factor  # noqa: B018  # as a rule all have one, and it is needed
+        return np.ones(len(layout.whitener), dtype=bool)  # as a rule all have one, and it is needed
     except np.linalg.LinAlgError:
         return np.array([has_factor(matrix) for matrix in layout.matrices])
-    return np.ones(len(layout.matrices), dtype=bool)
 
 
 def _colored(spectrum: Spectrum, factor: Array, inverse: Array, unit: Array) -> Dense:
