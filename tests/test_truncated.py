@@ -403,6 +403,21 @@ def test_components_taken_out_and_more_settings():
     assert further.lower_bounds_[0] >= gm.lower_bound_ - 1e-9
 
 
+def test_a_matrix_without_a_factor_leaves_the_others_as_they_are():
+    update = problem_of(GaussianMixture(4), blobs(50, 2)).update
+    estimates = np.array([np.eye(2), [[1.0, 1.0], [1.0, 1.0 - 1e-15]], [[2.0, 1.0], [1.0, 3.0]], np.zeros((2, 2))])
+    raised = update.raised(estimates, np.zeros((4, 2))).dense
+    np.testing.assert_array_equal(raised[[0, 2]], estimates[[0, 2]])
+    floor = np.linalg.inv(np.linalg.cholesky(update.floor))
+    assert (np.linalg.eigvalsh(floor @ raised @ floor.T) > 1 - 1e-6).all()
+
+
+def test_a_sentence_names_twenty_components():
+    X = AWKWARD["few points"]
+    with pytest.warns(UserWarning, match=r"\d+ and \d+ more are .*: ask for fewer components"):
+        GaussianMixture(40, covariance_type="spherical", mixing="equal", truncate=2, random_state=0).fit(X)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
