@@ -53,6 +53,7 @@ from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.priors import EigenvalueRatio
 from mixtura.rows import Array
+from mixtura.truncated import truncated
 from mixtura.update import MStep
 
 PLAIN = 5
@@ -453,8 +454,19 @@ def extrapolation(chart: Chart, first: Mixture, last: Mixture, stride: float) ->
 DRIVERS: dict[str, Driver] = {"lbfgs": lbfgs, "squarem": squarem}
 
 
-def driver_of(accelerate: Any, update: MStep, covariance_type: str) -> Driver:
-    """The driver that a user asked for; "auto" is the fastest one that the problem allows, None is plain EM."""
+def driver_of(accelerate: Any, update: MStep, covariance_type: str, truncate: int | None = None) -> Driver:
+    """The driver that a user asked for; "auto" is the fastest one that the problem allows, None is plain EM.
+
+    With ``truncate`` it is that of truncated.py.
+    """
+    if truncate is not None:
+        if update.box is not None:
+            raise ValueError(
+                f"truncate works without noise only, got truncate={truncate} and noise=True: leave one out"
+            )
+        if accelerate not in (None, "auto"):
+            raise ValueError(f'truncate works with plain EM only, got accelerate={accelerate!r}: use "auto" or None')
+        return truncated(truncate)
     if accelerate is None:
         return iterate
     if not isinstance(accelerate, str) or accelerate not in ("auto", *DRIVERS):

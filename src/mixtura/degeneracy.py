@@ -137,14 +137,16 @@ def diagnose(
     named = _named(names, model.n_features)
     shares = update.family.coupled is not None and update.conjugate(1) is None
     diagnoses = []
+    order = np.argsort(labels, kind="stable")
+    ends = np.searchsorted(labels[order], np.arange(model.n_components + 1))
     for k, state in enumerate(found):
-        own = labels == k
+        own = order[ends[k] : ends[k + 1]]
         distinct = distinct_rows(x, own)
         if state == "collapsed" and distinct <= model.n_features:
             state = "tied" if distinct else "empty"
         done = DONE[state]
         # Where volumes are shared, copies of few rows do not reach the floor: their shape, or axes, is any at all.
-        alone = own.sum() > 0.5 * model.weights[k] * total
+        alone = len(own) > 0.5 * model.weights[k] * total
         if state == "ok" and shares and alone and distinct < update.family.least_distinct(model.n_features):
             state, done = "tied", DONE["starved"]
         scaled = direction[k] * np.sqrt(np.diagonal(update.overall.layout.dense[0]))
@@ -180,8 +182,8 @@ def _named(names: Sequence[str] | None, n_features: int) -> list[str]:
 
 
 def distinct_rows(x: AnyArray, own: np.ndarray) -> int:
-    """Number of different rows among those marked by ``own`` (n,), counted up to COUNTED."""
-    rows = np.ascontiguousarray(x[np.flatnonzero(own)[:COUNTED]])
+    """Number of different rows among those numbered ``own``, counted up to COUNTED."""
+    rows = np.ascontiguousarray(x[own[:COUNTED]])
     return len(np.unique(rows, axis=0)) if len(rows) else 0
 
 
@@ -278,7 +280,12 @@ def remarks(
     return said
 
 
+NAMED = 20
+"""Components that a sentence names by number at most."""
+
+
 def _numbered(those: Sequence[Diagnosis], one: str, many: str) -> str:
     """Components by their numbers, with the verb."""
-    which = ", ".join(str(each.component) for each in those)
+    which = ", ".join(str(each.component) for each in those[:NAMED])
+    which += f" and {len(those) - NAMED} more" if len(those) > NAMED else ""
     return f"components {which} {many}" if len(those) > 1 else f"component {which} {one}"

@@ -22,7 +22,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
-from mixtura import em, evaluate, runs, start, validation
+from mixtura import em, evaluate, pruned, runs, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
 from mixtura.covariance import suited
@@ -100,6 +100,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     on_degenerate : {"rescue", "drop", "raise"}
         What to do about a component that collapses, starves or empties: "rescue" tries other starts, else keeps it at
         the floor and says so; "drop" takes it out and carries on; "raise" is a ValueError.
+    truncate : int or None
+        For many components (hundreds to tens of thousands) of few features: the number that each row keeps, 3 for
+        example.  EM then climbs a lower bound of the log-likelihood, in which each row counts these alone, and looks
+        for better ones among their neighbours only, so that the cost of a pass hardly depends on K.  The objective and
+        the log-likelihood per pass are the bound; ``loglik_``, ``labels_`` and all that is asked of the fitted model
+        take all components.  By plain EM (``accelerate`` "auto" or None); n_init="auto" is one start.
+        None: all components for all rows.
     engine : {"auto", "serial", "threads"}
         Where blocks of rows are worked on.
     trace : bool
@@ -128,7 +135,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     converged_, stop_reason_, n_iter_ : bool, str, int
         How the run ended, and after how many updates.
     log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
-        Total log-likelihood per pass; the objective per pass as a mean per unit of weight; the last of these.
+        Total log-likelihood per pass (with ``truncate`` its lower bound); the objective per pass as a mean per unit of
+        weight; the last of these.
     history_ : list of dict
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model, with
@@ -194,6 +202,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         noise: bool | None = None,
         reg_covar: float | None = None,
         on_degenerate: str = "rescue",
+        truncate: int | None = None,
         engine: str = "auto",
         trace: bool = False,
         random_state: Any = None,
@@ -219,6 +228,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.noise = noise
         self.reg_covar = reg_covar
         self.on_degenerate = on_degenerate
+        self.truncate = truncate
         self.engine = engine
         self.trace = trace
         self.random_state = random_state
@@ -371,6 +381,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         validation.count(int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, "verbose", least=0)
         if not isinstance(self.n_init, str) or self.n_init != "auto":
             validation.count(self.n_init, 'n_init, if not "auto",')
+        if self.truncate is not None:
+            validation.count(self.truncate, "truncate, if not None,")
         family = validation.family(self.covariance_type)
         prior = prior_of(self.prior, family, self.covariance_type)
         noise = validation.switch(self.noise, "noise")
@@ -407,7 +419,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             x=x,
             present=there,
             problem=em.Problem(source, update.overall.means[0], engine, update),
-            driver=driver_of(self.accelerate, update, self.covariance_type),
+            driver=driver_of(self.accelerate, update, self.covariance_type, self.truncate),
             tol=float(self.tol),
             max_iter=int(self.max_iter),
             member=not self.warm_start and all(value is None for value in given_ones),
@@ -442,7 +454,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         components, background = run.last.model.components, run.last.model.background
         model = components.beside(background)  # as it is kept, to the last bit
         evaluated = model.observation, task.x, task.problem.engine
-        labels = evaluate.labels(*evaluated)
+        if self.truncate is None:
+            labels, loglik = evaluate.labels(*evaluated), run.history[-1]["loglik"]
+        else:  # the passes tell a lower bound
+            labels, log_density = pruned.labels_and_log_density(model, *evaluated[1:])
+            own, weight = log_density[task.present], task.problem.source.rows.weight
+            loglik = float(own.sum() if weight is None else weight @ own) * task.scale
         found = runs.diagnosis(task, model, labels[task.present])
         remarks = runs.remarks(task, run, found, self._n_parameters(model))
         if self.on_degenerate == "raise" and "degenerate" in remarks:
@@ -452,7 +469,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.log_likelihood_history_ = [one["loglik"] for one in run.history]
         self.lower_bounds_ = [one["objective"] / task.total_weight for one in run.history]
         self.lower_bound_ = self.lower_bounds_[-1]
-        self.loglik_ = self.log_likelihood_history_[-1]
+        self.loglik_ = loglik
         self.n_iter_ = run.last.index
         self.stop_reason_ = run.last.reason
         self.converged_ = run.converged
@@ -533,7 +550,17 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             return iter([(0, begin.beside(None if update.box is None else Background(weight, update.box)))])
         n_init = None if self.n_init == "auto" else int(self.n_init)
         moving = isinstance(self.init, str) and self.init == "auto"
-        return start.starts(task.problem, k, own, make, n_init, task.entropy, outcomes, moving=moving)
+        return start.starts(
+            task.problem,
+            k,
+            own,
+            make,
+            n_init,
+            task.entropy,
+            outcomes,
+            moving=moving,
+            truncated=self.truncate is not None,
+        )
 
     def _fitted_as_now(self) -> bool:
         return (self._fitted_type, self._fitted_mixing) == (self.covariance_type, self.mixing)

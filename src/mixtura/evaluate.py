@@ -15,10 +15,11 @@ from scipy.special import entr
 
 from mixtura.background import LABEL
 from mixtura.engine import Engine, one_blas_thread, reduce
+from mixtura.kernels.blockwise import highest
 from mixtura.observe import Observation, densities, posterior
 from mixtura.rows import AnyArray, Array, InMemory, Rows
 
-Written = Callable[[Array, Array, float | Array], Array]
+Written = Callable[[Array, Array, float | Array], AnyArray]
 """What is kept of densities up to a factor (K, b) or (K + 1, b), their sums (b,) and the logarithm of the factors: one
 entry per row."""
 
@@ -66,9 +67,18 @@ def responsibilities(observation: Observation, x: AnyArray, engine: Engine, dtyp
 def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.intp]:
     """The most probable component, (n,); LABEL where that is the background."""
     out = np.empty(len(x), dtype=np.intp)
-    _fill(out, observation, x, engine, lambda resp, total, top: resp.argmax(axis=0))
+    _fill(out, observation, x, engine, lambda resp, total, top: highest(resp))
     out[out == len(observation.scores.log_coef)] = LABEL
     return out
+
+
+def labels_and_log_density(observation: Observation, x: AnyArray, engine: Engine) -> tuple[NDArray[np.intp], Array]:
+    """``labels`` and ``log_density`` of one pass."""
+    out = np.empty((len(x), 2))
+    _fill(out, observation, x, engine, lambda resp, total, top: np.stack([highest(resp), np.log(total) + top], 1))
+    found = out[:, 0].astype(np.intp)
+    found[found == len(observation.scores.log_coef)] = LABEL
+    return found, out[:, 1]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
@@ -37,7 +38,7 @@ from mixtura.families import Frame
 from mixtura.hierarchical import MAX_ROWS, agglomerate
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, InMemory, Rows, constant
-from mixtura.statistics import Statistics, given
+from mixtura.statistics import Statistics, given, pair_sums
 from mixtura.update import MStep
 
 SAMPLE_ROWS = 20_000
@@ -180,8 +181,19 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
+MANY = 256
+"""Components up to which labels are written out as responsibilities."""
+
+
 def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MStep) -> Mixture:
-    return from_responsibilities(sample.rows, validation.one_hot(labels, k), update)
+    if k <= MANY:
+        return from_responsibilities(sample.rows, validation.one_hot(labels, k), update)
+    source = InMemory(sample.rows)
+    weight = np.ones(len(labels)) if sample.rows.weight is None else sample.rows.weight
+    pairs, dense = (source, labels[:, None], weight[:, None], Serial()), not update.family.diagonal
+    around = pair_sums(np.tile(source.rows.x[0], (k, 1)), *pairs, dense=False)
+    about_means = pair_sums(around.center + around.shift(), *pairs, dense=dense)
+    return update(smoothed(about_means, SMOOTHING), None)
 
 
 def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
@@ -195,6 +207,37 @@ def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Gene
     size = np.abs(nearness).max(axis=1, keepdims=True)
     nearest = (nearness >= nearness.max(axis=1, keepdims=True) - TIED * size).argmax(axis=1)
     return _from_labels(sample, nearest, k, update)
+
+
+SEED_ROWS = 10
+"""Rows for each of many seeds, of which they are drawn."""
+
+GROWTH = 0.25
+"""Part by which the number of seeds grows in a round, where there are many."""
+
+
+def many_seeds(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
+    """The same for many components: seeds are drawn in rounds, and the nearest are looked up in a tree.
+
+    In a round all are drawn by their squared distances from the seeds before, so that two may be near each other.
+    """
+    if len(sample.z) < k or sample.z.shape[1] == 0:
+        return random(sample, k, update, rng)
+    n_rows = min(max(SAMPLE_ROWS, SEED_ROWS * k), len(sample.z))
+    part = np.sort(rng.choice(len(sample.z), size=n_rows, replace=False, shuffle=False))
+    z, weight = sample.z[part], None if sample.rows.weight is None else sample.rows.weight[part]
+    seeds = np.empty((0, z.shape[1]))
+    chance = np.ones(n_rows) if weight is None else weight
+    square = np.full(n_rows, np.inf)
+    while len(seeds) < k:
+        n_more = min(max(int(GROWTH * len(seeds)), 1), k - len(seeds))
+        if np.count_nonzero(chance) < n_more:  # there is a seed at nearly every row
+            chance, n_more = np.ones(n_rows), k - len(seeds)
+        more = z[rng.choice(n_rows, size=n_more, replace=False, p=chance / chance.sum())]
+        seeds = np.concatenate([seeds, more])
+        square = np.minimum(square, cKDTree(more).query(z)[0] ** 2)
+        chance = square if weight is None else square * weight
+    return _from_labels(sample, cKDTree(seeds).query(sample.z)[1], k, update)
 
 
 def k_means(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
@@ -303,6 +346,9 @@ STARTS: dict[str, Start] = {
 
 AGAIN: dict[Start, Start] = {hierarchical: hierarchical_in_part}
 """What the second and later starts are made by, where the first leaves nothing to chance."""
+
+TRUNCATED: dict[Start, Start] = {k_means_plus_plus: many_seeds}
+"""What takes their place where K is so large that EM is truncated."""
 
 AUTO = "k-means++"
 """What init="auto" stands for."""

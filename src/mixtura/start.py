@@ -16,7 +16,7 @@ from mixtura import initialize, moves, validation
 from mixtura.background import USUAL, Background
 from mixtura.covariance import Covariances
 from mixtura.em import Problem, passes
-from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, Outcome, Sample
+from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, TRUNCATED, Outcome, Sample
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory
 from mixtura.statistics import given
@@ -78,18 +78,22 @@ def starts(
     outcomes: dict[int, Outcome],
     *,
     moving: bool,
+    truncated: bool = False,
 ) -> Iterator[tuple[int, Mixture]]:
     """The mixtures to run from, in turn, each with its number.
 
     With ``n_init`` None they are the best of several short runs, the next ones meant for when the first ends badly;
     with ``moving`` the first of all is where moves lead from the best.  ``outcomes`` receives what became of the short
-    runs.
+    runs.  ``truncated`` EM has so many components that short runs and second tries would cost more than the fit:
+    one start will do if ``n_init`` is None.
     Every start has a stream of random numbers of its own, so that more starts leave the first ones as they were.
     """
     complete = own.mixture(problem)
     if complete is not None:
         yield 0, complete
         return
+    if truncated and n_init is None:
+        n_init = 1
     n_starts = SHORT_RUNS if n_init is None else n_init
     if n_components == 1:  # chance has no say; of what is background there are two opinions
         n_starts = 1 if problem.update.box is None else min(n_starts, 2)
@@ -99,10 +103,11 @@ def starts(
     n_made = n_components
     if make in STARTS.values() and not own.partial and not problem.update.equal_mixing:
         n_made = min(n_components, distinct_points(problem.source, n_components))
-    makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
     cores: list[tuple[Sample, Background | None]] = [(sample, None)]
     if make in STARTS.values():  # the user's own function has its own opinion of what is background
         cores = initialize.without_clutter(sample, n_made, problem.update)
+    make = TRUNCATED.get(make, make) if truncated else make
+    makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
 
     def made_by(maker: initialize.Start, rng: np.random.Generator, core: Sample, behind: Background | None) -> Mixture:
         made = initialize.with_empty(maker(core, n_made, problem.update, rng), n_components, problem.update)

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_array
 from scipy.special import ndtri
 
 from mixtura.engine import Engine, reduce
@@ -155,6 +158,48 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
 
     exact = reduce(engine, about_means, source.blocks(size), together)
     return replace(exact, objective=statistics.objective)
+
+
+PAIR_BYTES = 2 << 20
+"""Size of the products of a block of pairs."""
+
+
+def pair_sums(
+    center: Array,
+    source: InMemory,
+    components: NDArray[np.integer[Any]],
+    resp: Array,
+    engine: Engine,
+    *,
+    dense: bool,
+    objective: float = 0.0,
+) -> Statistics:
+    """Sums about ``center`` (K, d) where a row belongs to a few ``components`` (n, C) only, with ``resp`` (n, C),
+    weights included.  The cost does not depend on K beyond the table of sums."""
+    n_components, d = center.shape
+    i, j = np.triu_indices(d) if dense else (np.arange(d), np.arange(d))
+    n_kept, width = components.shape[1], 1 + d + len(i)
+    # As many pairs as components at least: a block adds a whole table.
+    size = max(PAIR_BYTES // (8 * width), n_components) // n_kept + 1
+
+    def of_block(begin: int) -> Array:
+        which = components[begin : begin + size].ravel()
+        x = source.rows.x[begin : begin + size]
+        products = np.empty((len(which), width))
+        products[:, 0] = 1.0
+        y = products[:, 1 : 1 + d]
+        np.subtract(np.repeat(x, n_kept, axis=0), center[which], out=y)
+        np.multiply(y[:, i], y[:, j], out=products[:, 1 + d :])
+        part = resp[begin : begin + size].ravel()
+        return np.asarray(csc_array((part, which, np.arange(len(which) + 1)), (n_components, len(which))) @ products)
+
+    table = reduce(engine, of_block, range(0, source.n_rows, size))
+    mass, first, products = table[:, 0], table[:, 1 : 1 + d], table[:, 1 + d :]
+    second = products
+    if dense:
+        second = np.empty((n_components, d, d))
+        second[:, i, j] = second[:, j, i] = products
+    return Statistics(objective, source.rows.total, mass, first, second, center)
 
 
 PAIRS = (0.25, 0.5, 0.9, 0.98)

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.background import Background, Box
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, lower_whitener, read_only, suited
@@ -260,14 +261,15 @@ class MStep:
     def _raised_dense(self, layout: Dense, least: Array, n_components: int) -> Dense:
         estimates = layout.matrices
         definite = self.definite(layout)
-        try:
-            # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
-            squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
-            white = layout.whitener @ self.factor
-            bound = np.einsum("kij,kij->k", white, white) + (squares * least).sum(axis=1)
-            low = ~(np.maximum(bound, (squares * definite).sum(axis=1)) <= 1)  # what is no number is under it, too
-        except np.linalg.LinAlgError:
-            low = np.ones(len(estimates), dtype=bool)
+        rooted = _have_factors(layout)
+        if not rooted.all():
+            layout = Dense(np.where(rooted[:, None, None], estimates, np.eye(estimates.shape[1])))
+        # trace(F S_k^-1) bounds the largest eigenvalue of A' S_k^-1 A: at most 1, nothing is under the floor.
+        squares = np.einsum("kij,kij->kj", layout.whitener, layout.whitener)  # the diagonals of S_k^-1
+        white = layout.whitener @ self.factor
+        bound = np.einsum("kij,kij->k", white, white) + (squares * least).sum(axis=1)
+        bound = np.maximum(bound, (squares * definite).sum(axis=1))
+        low = ~((bound <= 1) & rooted)  # what is no number is under it, too
         if not low.any():  # the layout that was looked at, with its factors, unless one serves all components
             return (
                 layout if len(estimates) == n_components else Dense(broadcast(estimates, n_components), layout.accurate)
@@ -303,6 +305,22 @@ class MStep:
     def factor(self) -> Array:
         """A of F = A A'."""
         return np.asarray(np.linalg.cholesky(self.floor), np.float64)
+
+
+def _have_factors(layout: Dense) -> NDArray[np.bool_]:
+    """Which of the matrices have a whitener (K,)."""
+
+    def has_factor(matrix: Array) -> bool:
+        try:
+            np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            return False
+        return True
+
+    try:
+        return np.ones(len(layout.whitener), dtype=bool)  # as a rule all have one, and it is needed
+    except np.linalg.LinAlgError:
+        return np.array([has_factor(matrix) for matrix in layout.matrices])
 
 
 def _colored(spectrum: Spectrum, factor: Array, inverse: Array, unit: Array) -> Dense:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtura.kernels import products
+from mixtura.kernels import blockwise
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
@@ -46,14 +46,14 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     y = features[1 : 1 + n_features]
     np.subtract(x.T, operands.origin[:, None], out=y)
     np.multiply(y, y, out=features[1 + n_features :])
-    return products.joint(operands.theta, features), features
+    return blockwise.joint(operands.theta, features), features
 
 
 def sums(operands: Operands, x: AnyArray, features: Array, resp: Array, scale: Array) -> Array:
     """Sums of scale * resp * T(y) over the rows, (K, q); ``resp`` (K, b) and ``features`` are used up."""
     smaller = resp if len(resp) <= len(features) else features
     smaller *= scale
-    return products.sums(resp, features)
+    return blockwise.sums(resp, features)
 
 
 def moments(operands: Operands, table: Array) -> tuple[Array, Array, Array, Array]:

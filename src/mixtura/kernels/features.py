@@ -28,7 +28,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.kernels import products
+from mixtura.kernels import blockwise
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
@@ -134,10 +134,10 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     chunks = _chunks(n_features)
     buffer = _buffer(x, operands.origin)
     features, columns = _build(buffer, chunks[0], n_features)
-    log_joint = products.joint(operands.theta[:, columns], features)
+    log_joint = blockwise.joint(operands.theta[:, columns], features)
     for chunk in chunks[1:]:
         features, columns = _build(buffer, chunk, n_features)
-        log_joint += products.joint(operands.theta[:, columns], features)
+        log_joint += blockwise.joint(operands.theta[:, columns], features)
     return log_joint, buffer
 
 
@@ -150,7 +150,7 @@ def sums(operands: Operands, x: AnyArray, buffer: Array, resp: Array, scale: Arr
         # One of the two factors takes the scale: the smaller one.
         smaller = resp if len(resp) <= len(features) else features
         smaller *= scale
-        return products.sums(resp, features)
+        return blockwise.sums(resp, features)
     resp *= scale
     table = np.empty_like(operands.theta)
     hot = resp > NEGLIGIBLE
@@ -162,7 +162,7 @@ def sums(operands: Operands, x: AnyArray, buffer: Array, resp: Array, scale: Arr
         part = resp if len(dense) == len(resp) else resp[dense]
         for chunk in reversed(chunks):  # the last one is still in the buffer
             features, columns = (_part if chunk == chunks[-1] else _build)(buffer, chunk, n_features)
-            table[dense, columns] = products.sums(part, features)
+            table[dense, columns] = blockwise.sums(part, features)
     return table
 
 

@@ -30,6 +30,10 @@ COLLINEAR = 1e6
 leave ten digits of the smaller one there, and fewer beyond."""
 
 
+TOGETHER = 1 << 20
+"""Bytes of y of components that are worked on together: of many, blocks have so few rows that calls are what costs."""
+
+
 def width(n_components: int, n_features: int) -> int:
     """Numbers that a row takes in the temporaries of a block."""
     return n_components + 2 * n_features
@@ -49,13 +53,16 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     scores = operands.scores
     rows = np.array(x.T, dtype=np.float64, order="C")
     log_joint = np.empty((len(scores.log_coef), len(x)))
-    y = np.empty_like(rows)
-    for k, whitener in enumerate(scores.whitener):
-        np.subtract(rows, scores.center[k][:, None], out=y)
-        z = whitener @ y if whitener.ndim == 2 else np.multiply(y, whitener[:, None], out=y)
+    size = min(max(TOGETHER // (8 * max(rows.size, 1)), 1), len(log_joint))
+    buffer = np.empty((size, *rows.shape))
+    for begin in range(0, len(log_joint), size):
+        those = slice(begin, begin + size)
+        whitener, y = scores.whitener[those], buffer[: len(log_joint[those])]
+        np.subtract(rows, scores.center[those, :, None], out=y)
+        z = whitener @ y if whitener.ndim == 3 else np.multiply(y, whitener[:, :, None], out=y)
         with np.errstate(over="ignore"):  # a row 1e154 deviations away has log density -inf, which is right
             np.multiply(z, z, out=z)
-            z.sum(axis=0, out=log_joint[k])
+            z.sum(axis=1, out=log_joint[those])
     log_joint *= -0.5
     log_joint += scores.log_coef[:, None]
     return log_joint, rows

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtura.kernels import products
+from mixtura.kernels import blockwise
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import Scores
 
@@ -57,14 +57,14 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     features = np.empty((n_features + 1, n_rows))
     np.subtract(x.T, operands.origin[:, None], out=features[:n_features])
     features[n_features] = 1.0
-    return products.joint(operands.theta, features), features
+    return blockwise.joint(operands.theta, features), features
 
 
 def sums(operands: Operands, x: AnyArray, features: Array, resp: Array, scale: Array) -> Array:
     """Sums of scale * resp * (y, 1) over the rows, (K, d + 1); ``resp`` (K, b) and ``features`` are used up."""
     smaller = resp if len(resp) <= len(features) else features
     smaller *= scale
-    return products.sums(resp, features)
+    return blockwise.sums(resp, features)
 
 
 def moments(operands: Operands, table: Array) -> tuple[Array, Array, Array, Array]:

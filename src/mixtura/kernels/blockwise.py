@@ -1,4 +1,4 @@
-"""The two products of a block, cut along the rows where BLAS is faster with short ones.
+"""What kernels do with blocks: two products, cut along the rows where BLAS is faster with short ones, and a maximum.
 
     joint   theta @ T(Y)     (K, q) @ (q, b) -> (K, b)
     sums    R @ T(Y)'        (K, b) @ (b, q) -> (K, q)
@@ -11,6 +11,7 @@ that size stays within them.  Cuts depend on (K, q, b) alone.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.rows import Array
 
@@ -58,3 +59,15 @@ def sums(resp: Array, features: Array) -> Array:
         return total
     # The wider factor first: measured, OpenBLAS is up to a fifth faster than the other way round.
     return np.ascontiguousarray((features @ resp.T).T)
+
+
+def highest(values: Array) -> NDArray[np.int32]:
+    """Where the largest of each column of ``values`` (K, b) is, (b,); the first of equals.
+
+    NumPy's argmax along the first axis says the same, and takes two to three times as long.
+    """
+    top = values.max(axis=0)
+    where = np.zeros(values.shape[1], dtype=np.int32)
+    for k in range(len(values) - 1, -1, -1):
+        np.putmask(where, values[k] == top, k)
+    return where
