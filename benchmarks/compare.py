@@ -1,11 +1,15 @@
-"""Time per pass and peak memory beyond X, beside scikit-learn, from the same start in the same run.
+"""Time per pass and peak memory beyond X, beside other programs and the processor's ceiling, in one run.
 
-    python benchmarks/compare.py [--quick] [--only NAME] [--readme README.md]
+    python benchmarks/compare.py [--quick] [--only NAME] [--page docs/speed.md] [--plot docs/speed.png]
 
-Every case is timed in turns (ours, scikit-learn, ours, ...); a pass costs the difference between a fit of 1 + PASSES
-updates and a fit of one update, divided by PASSES: starting up counts for neither.  Peak memory is the growth of
-the resident set over what it was with X in place, each library in a fresh process (Linux only).  The table is Markdown;
-with --readme it replaces what stands between the markers in that file.
+Every case of ``timed.py`` is timed in turns (ours, scikit-learn, oneDAL, mclust, ours, ...) from the same start; a pass
+costs the difference between a run of 1 + PASSES updates and a run of one update, divided by PASSES: starting up counts
+for none.  oneDAL and mclust answer from processes of their own (``others.py``).  Peak memory is the growth of the
+resident set over what it was with X in place, each library in a fresh process (Linux only).
+
+The ceiling is what the processor would take for the two products of a pass, 4 n K q flops, and its n K exponentials, at
+the rates of NumPy's own matrix product and exp, measured on all cores between the turns of the case.  A pass can be
+over it where components are found to be too far away to count.
 """
 
 from __future__ import annotations
@@ -17,77 +21,44 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import others
 import scipy
 import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Theirs
 from threadpoolctl import threadpool_info
+from timed import CASES, Case, data
 
 import mixtura
 from mixtura import GaussianMixture as Ours
-from mixtura.engine import cores
+from mixtura.engine import cores, one_blas_thread
 
 PASSES = 5
 MARKERS = ("<!-- benchmark: begin -->", "<!-- benchmark: end -->")
+PROGRAMS = ("mixtura", "scikit-learn", "oneDAL", "mclust")
 
 
 @dataclass(frozen=True)
-class Case:
-    """n rows of K unit Gaussian clusters in d features, fitted with one covariance type.
+class Measured:
+    """Seconds per pass of each program that answered, the ceiling in seconds, and megabytes beyond X."""
 
-    Clusters come in groups: those of a group overlap (their means are about three standard deviations apart), the
-    groups are as far from each other as the number of features allows (standard deviation 2 in each).
-    """
+    case: Case
+    seconds: dict[str, float]
+    ceiling: float
+    megabytes: dict[str, float]
 
-    n: int
-    d: int
-    k: int
-    covariance_type: str = "full"
-    group: int = 4
-    rounds: int = 5
-
-    @property
-    def name(self) -> str:
-        return f"{self.covariance_type}-{self.n}-{self.d}-{self.k}-{self.group}"
-
-
-CASES = [
-    Case(1_000_000, 2, 3),
-    Case(500_000, 8, 8),
-    Case(200_000, 16, 32),
-    Case(100_000, 50, 20),
-    Case(20_000, 128, 64),
-    Case(20_000, 128, 64, group=64),
-    Case(1_000_000, 20, 16, "diag"),
-    Case(200_000, 50, 32, "diag"),
-    Case(1_000, 2, 3, rounds=41),
-    Case(1_000, 8, 4, rounds=41),
-    Case(300, 4, 3, rounds=41),
-]
-
-
-def data(case: Case) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Rows of the case, and a start: the true parameters a little off, equal weights."""
-    rng = np.random.default_rng(case.n + case.d)
-    groups = 2 * rng.standard_normal((-(-case.k // case.group), case.d))
-    means = groups[np.arange(case.k) // case.group] + 3 / np.sqrt(2 * case.d) * rng.standard_normal((case.k, case.d))
-    labels = rng.integers(case.k, size=case.n)
-    x = np.empty((case.n, case.d))
-    for rows in np.array_split(np.arange(case.n), max(1, case.n // 20_000)):
-        x[rows] = rng.standard_normal((len(rows), case.d)) + means[labels[rows]]
-    precisions = np.full((case.k, case.d), 0.7)
-    begin = {
-        "weights_init": np.full(case.k, 1 / case.k),
-        "means_init": means + 0.5 / np.sqrt(case.d) * rng.standard_normal(means.shape),
-        "precisions_init": precisions[:, :, None] * np.eye(case.d) if case.covariance_type == "full" else precisions,
-    }
-    return x, begin
+    def ratio(self, program: str) -> float | None:
+        """How many times longer than ours it takes."""
+        return self.seconds[program] / self.seconds["mixtura"] if program in self.seconds else None
 
 
 def fit(library: str, case: Case, x: np.ndarray, begin: dict[str, np.ndarray], updates: int) -> float:
@@ -96,7 +67,7 @@ def fit(library: str, case: Case, x: np.ndarray, begin: dict[str, np.ndarray], u
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = (
-            Ours(**common, **begin)
+            Ours(**common, **begin, accelerate=None)
             if library == "mixtura"
             else Theirs(**common, **begin, init_params="random_from_data", reg_covar=0.0)
         )
@@ -108,22 +79,65 @@ def fit(library: str, case: Case, x: np.ndarray, begin: dict[str, np.ndarray], u
     return seconds
 
 
-def seconds_per_pass(case: Case) -> dict[str, float]:
-    """Median seconds per pass of both libraries, in turns."""
+def on_all_cores(work: Callable[[int], object]) -> float:
+    """Seconds in which every core does the work, given the number of its thread."""
+    with one_blas_thread(), ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(work, range(cores())))
+        began = time.perf_counter()
+        list(pool.map(work, range(cores())))
+        return time.perf_counter() - began
+
+
+def rates() -> tuple[float, float]:
+    """Flops of a matrix product and exponentials, each per second on all cores together."""
+    size, many = 1024, 1 << 15
+    factors = [np.random.default_rng(core).random((3, size, size)) for core in range(cores())]
+    numbers = [-20 * np.random.default_rng(core).random((2, many)) for core in range(cores())]
+
+    def product(core: int) -> None:
+        for _ in range(3):
+            np.dot(factors[core][0], factors[core][1], out=factors[core][2])
+
+    def exponentials(core: int) -> None:
+        for _ in range(200):
+            np.exp(numbers[core][0], out=numbers[core][1])
+
+    return 6 * size**3 * cores() / on_all_cores(product), 200 * many * cores() / on_all_cores(exponentials)
+
+
+def measured(case: Case, *, memory: bool) -> tuple[Measured, dict[str, str]]:
+    """Median seconds per pass of all programs, in turns, and the versions of those in other processes."""
     x, begin = data(case)
     times: dict[str, list[float]] = {"mixtura": [], "scikit-learn": []}
-    for turn in range(case.rounds + 1):
-        for library, seconds in times.items():
-            short, long = (fit(library, case, x, begin, updates) for updates in (1, 1 + PASSES))
-            if turn:  # the first turn warms up
-                seconds.append((long - short) / PASSES)
-    return {library: statistics.median(seconds) for library, seconds in times.items()}
+    ceilings = []
+    with tempfile.TemporaryDirectory() as folder:
+        asked = {"oneDAL": others.onedal, "mclust": others.mclust}
+        programs = {name: ask(case, x, begin, Path(folder)) for name, ask in asked.items()}
+        running = {name: program for name, program in programs.items() if program is not None}
+        times |= {name: [] for name in running}
+        for turn in range(case.rounds + 1):
+            for name, seconds in times.items():
+                if name in running:
+                    short, long = (running[name].seconds(updates) for updates in (1, 1 + PASSES))
+                else:
+                    short, long = (fit(name, case, x, begin, updates) for updates in (1, 1 + PASSES))
+                if turn:  # the first turn warms up
+                    seconds.append((long - short) / PASSES)
+            if turn <= 5:
+                flops, exponentials = rates()
+                ceilings.append(case.flops / flops + case.n * case.k / exponentials)
+        for program in running.values():
+            program.close()
+    peaks = {}
+    if memory and case.n >= 10_000 and Path("/proc/self/clear_refs").exists():
+        peaks = {library: peak_memory(library, case) for library in ("mixtura", "scikit-learn")}
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    versions = {name: program.version for name, program in running.items()}
+    return Measured(case, medians, statistics.median(ceilings), peaks), versions
 
 
-def peak_memory(library: str, case: Case) -> float | None:
+def peak_memory(library: str, case: Case) -> float:
     """Megabytes that a fit in a fresh process takes beyond X."""
-    if not Path("/proc/self/clear_refs").exists():
-        return None
     command = [sys.executable, __file__, "--memory-of", library, "--only", case.name]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(json.loads(out)["megabytes"])
@@ -148,47 +162,81 @@ def memory_of(library: str, case: Case) -> None:
     print(json.dumps({"megabytes": resident("VmHWM") - before}))
 
 
-def machine() -> str:
+def machine(versions: dict[str, str] | None = None) -> str:
     """One line on where the numbers come from."""
     blas = next((i for i in threadpool_info() if i["user_api"] == "blas"), None)
     kernel = f"{blas['internal_api']} {blas.get('version')} ({blas.get('architecture')})" if blas else "BLAS unknown"
+    beside = "".join(f", {name} {version}" for name, version in (versions or {}).items())
     return (
         f"{cores()} cores, {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}, "
-        f"SciPy {scipy.__version__}, scikit-learn {sklearn.__version__}, mixtura {mixtura.__version__}, {kernel}"
+        f"SciPy {scipy.__version__}, scikit-learn {sklearn.__version__}{beside}, mixtura {mixtura.__version__}, "
+        f"{kernel}"
     )
 
 
-def table(cases: list[Case], *, memory: bool) -> str:
-    """The comparison as Markdown."""
-    lines = [
-        "| covariance | n | d | K | overlapping | ms per pass | scikit-learn | ratio | MB beyond X | scikit-learn |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+def number(value: float | None, digits: str) -> str:
+    return "" if value is None else f"{value:{digits}}"
+
+
+def row(one: Measured) -> str:
+    """One case as a line of Markdown."""
+    case = one.case
+    cells = [
+        case.covariance_type,
+        f"{case.n:,}",
+        str(case.d),
+        str(case.k),
+        str(min(case.group, case.k)),
+        f"{1e3 * one.seconds['mixtura']:.3g}",
+        f"{one.ceiling / one.seconds['mixtura']:.0%}",
+        *(number(one.ratio(program), ".1f") for program in PROGRAMS[1:]),
+        *(number(one.megabytes.get(program), ".0f") for program in PROGRAMS[:2]),
     ]
-    for case in cases:
-        seconds = seconds_per_pass(case)
-        peaks = [peak_memory(library, case) if memory and case.n >= 10_000 else None for library in seconds]
-        ours, theirs = seconds["mixtura"], seconds["scikit-learn"]
-        cells = [
-            case.covariance_type,
-            f"{case.n:,}",
-            str(case.d),
-            str(case.k),
-            str(min(case.group, case.k)),
-            f"{1e3 * ours:.3g}",
-            f"{1e3 * theirs:.4g}",
-            f"{theirs / ours:.1f}",
-            *("" if peak is None else f"{peak:.0f}" for peak in peaks),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-        print(lines[-1], file=sys.stderr)
-    return "\n".join(lines)
+    return "| " + " | ".join(cells) + " |"
+
+
+COLUMNS = (
+    ("covariance", "n", "d", "K", "overlapping", "ms per pass", "of the ceiling"),
+    ("scikit-learn", "oneDAL", "mclust", "MB beyond X", "scikit-learn"),
+)
+HEAD = "| {} | {} |\n|---{}|".format(*map(" | ".join, COLUMNS), 11 * "|---:")
+
+
+def drawn(all_of_them: list[Measured], path: Path) -> None:
+    """How many times longer the other programs take, case by case, as a picture."""
+    import matplotlib.pyplot as plt
+
+    names = [f"{one.case.covariance_type}\n{one.case.n:,}\nd {one.case.d}, K {one.case.k}" for one in all_of_them]
+    figure, ax = plt.subplots(figsize=(1.0 * len(names) + 1.5, 4.2), layout="constrained")
+    for program, marker, color in zip(PROGRAMS[1:], "osD", ("#0072b2", "#d55e00", "#009e73"), strict=True):
+        found = [(i, ratio) for i, one in enumerate(all_of_them) if (ratio := one.ratio(program)) is not None]
+        if found:
+            ax.plot(*zip(*found, strict=True), marker, color=color, label=program, markersize=7)
+    ax.axhline(1.0, color="0.3", linewidth=1)
+    ax.set_yscale("log")
+    ax.set_yticks([0.5, 1, 2, 5, 10, 20, 50, 100, 200], labels=["0.5", "1", "2", "5", "10", "20", "50", "100", "200"])
+    ax.minorticks_off()
+    ax.set_xticks(range(len(names)), labels=names, fontsize=7)
+    ax.set_ylabel("time per pass, as a multiple of mixtura's")
+    ax.grid(axis="y", color="0.9")
+    ax.set_axisbelow(True)
+    ax.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def written(path: Path, text: str) -> None:
+    """Put ``text`` between the markers of a page."""
+    page = path.read_text(encoding="utf-8")
+    before, rest = page.split(MARKERS[0])
+    path.write_text(f"{before}{MARKERS[0]}\n{text}\n{MARKERS[1]}{rest.split(MARKERS[1])[1]}", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="no memory, a tenth of the rows, one round")
     parser.add_argument("--only", help="one case by its name: " + ", ".join(case.name for case in CASES))
-    parser.add_argument("--readme", type=Path, help="put the table between the markers of this file")
+    parser.add_argument("--page", type=Path, action="append", default=[], help="put the table between its markers")
+    parser.add_argument("--plot", type=Path, help="draw the ratios into this file")
     parser.add_argument("--memory-of", choices=["mixtura", "scikit-learn"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     cases = [case for case in CASES if options.only in (None, case.name)]
@@ -198,16 +246,22 @@ def main() -> None:
         memory_of(options.memory_of, cases[0])
         return
     if options.quick:
-        cases = [replace(case, n=max(300, case.n // 10), rounds=1) for case in cases]
+        cases = [replace(case, n=min(case.n, max(case.n // 10, 2 * case.k * case.d)), rounds=1) for case in cases]
     if "OPENBLAS_CORETYPE" in os.environ:
         print("OPENBLAS_CORETYPE is set: BLAS may not be at its best", file=sys.stderr)
-    text = f"{table(cases, memory=not options.quick)}\n\n{machine()}"
+    found, versions = [], {}
+    print(HEAD, file=sys.stderr)
+    for case in cases:
+        one, more = measured(case, memory=not options.quick)
+        found.append(one)
+        versions |= more
+        print(row(one), file=sys.stderr, flush=True)
+    text = "\n".join([HEAD, *map(row, found), "", machine(versions)])
     print(text)
-    if options.readme:
-        page = options.readme.read_text(encoding="utf-8")
-        before, rest = page.split(MARKERS[0])
-        after = rest.split(MARKERS[1])[1]
-        options.readme.write_text(f"{before}{MARKERS[0]}\n{text}\n{MARKERS[1]}{after}", encoding="utf-8")
+    for page in options.page:
+        written(page, text)
+    if options.plot:
+        drawn(found, options.plot)
 
 
 if __name__ == "__main__":
