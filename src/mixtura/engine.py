@@ -1,4 +1,5 @@
-"""Where blocks are worked on: an engine is anything with an ordered, lazy, bounded ``map``.
+"""Where blocks are worked on: an engine has an ordered, lazy, bounded ``map``, and ``each``, the same for those who
+need the results one after the other and not all at once.
 
 The order of a sum is the order of the blocks, whoever computed them: the same data give the same bits for any
 number of workers.  BLAS runs on one thread inside, because the blocks already share out the cores, and because
@@ -74,6 +75,11 @@ class Serial:
         for block in blocks:
             yield function(block)
 
+    def each(self, function: Callable[[T], R], blocks: Iterable[T], take: Callable[[R], object]) -> None:
+        """``take`` what ``function`` makes of each block, in their order."""
+        for block in blocks:
+            take(function(block))
+
 
 @dataclass(frozen=True)
 class Threads:
@@ -108,6 +114,64 @@ class Threads:
             for future in waiting:
                 future.cancel()
 
+    def each(self, function: Callable[[T], R], blocks: Iterable[T], take: Callable[[R], object]) -> None:
+        """``take`` what ``function`` makes of each block, in their order.
+
+        The calling thread works, too, and nobody waits for anybody as long as there is something to do: a thread that
+        sleeps for less than a millisecond tends to wake up where another one is at work.
+        """
+        shared = _Shared(enumerate(blocks), take, AHEAD * self.workers)
+        helpers = [self._pool.submit(shared.work, function) for _ in range(self.workers - 1)]
+        try:
+            shared.work(function)
+        finally:
+            for helper in helpers:
+                if not helper.cancel():  # one that has not begun is not needed any more
+                    helper.exception()
+        if shared.failure is not None:
+            raise shared.failure
+
+
+AHEAD = 4
+"""Results for each worker that may wait for their turn."""
+
+
+class _Shared:
+    """Blocks that several threads help themselves from, and whose results are taken in order."""
+
+    def __init__(self, upcoming: Iterator[tuple[int, Any]], take: Callable[[Any], object], ahead: int) -> None:
+        self.upcoming, self.take, self.ahead = upcoming, take, ahead
+        self.turn = threading.Condition()
+        self.results: dict[int, Any] = {}
+        self.taken = 0
+        self.failure: BaseException | None = None
+
+    def work(self, function: Callable[[Any], Any]) -> None:
+        """Work on blocks until there are no more."""
+        try:
+            while True:
+                with self.turn:
+                    following = None if self.failure is not None else next(self.upcoming, None)
+                if following is None:
+                    return
+                index, block = following
+                self._put(index, function(block))
+        except BaseException as error:
+            with self.turn:
+                self.failure = self.failure or error
+                self.turn.notify_all()
+
+    def _put(self, index: int, result: Any) -> None:
+        with self.turn:
+            while index - self.taken >= self.ahead and self.failure is None:
+                self.turn.wait()
+            self.results[index] = result
+            if index == self.taken and self.failure is None:
+                while self.taken in self.results:
+                    self.take(self.results.pop(self.taken))
+                    self.taken += 1
+                self.turn.notify_all()
+
 
 Engine = Serial | Threads
 
@@ -121,12 +185,14 @@ def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], toge
             total = total + function(block)
         return total
 
+    totals: list[S] = []
+
+    def add(part: S) -> None:
+        totals[:] = [totals[0] + part] if totals else [part]
+
     with one_blas_thread():
-        parts = engine.map(of_task, _tasks(blocks, together))
-        total = next(parts)
-        for part in parts:
-            total = total + part
-        return total
+        engine.each(of_task, _tasks(blocks, together), add)
+    return totals[0]
 
 
 def _tasks(blocks: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -31,11 +31,10 @@ def _blocks(observation: Observation, source: InMemory) -> Iterator[Rows]:
 def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, written: Written) -> None:
     """Write ``written`` of every row of ``x`` into ``out``."""
 
-    def of_block(pair: tuple[int, Rows]) -> int:
+    def of_block(pair: tuple[int, Rows]) -> None:
         begin, rows = pair
         resp, total, top, _ = densities(observation, rows.x)
         out[begin : begin + len(rows)] = written(resp, total, top)
-        return len(rows)
 
     def placed() -> Iterator[tuple[int, Rows]]:
         begin = 0
@@ -44,8 +43,7 @@ def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, 
             begin += len(rows)
 
     with one_blas_thread():
-        for _ in engine.map(of_block, placed()):
-            pass
+        engine.each(of_block, placed(), lambda nothing: None)
 
 
 @np.errstate(over="ignore")  # a log density under the range of float32 is minus infinity there

@@ -81,7 +81,7 @@ BLOCK_BYTES = 6 << 20
 def block_rows(kernel: Kernel, n_components: int, n_features: int) -> int:
     """Rows per block, from the kernel and (K, d) alone: the same data are cut in the same places for any engine."""
     rows = BLOCK_BYTES // (8 * kernel.width(n_components, n_features))
-    return int(min(max(1 << (rows.bit_length() - 1), 256), 32768))
+    return int(min(max(1 << (rows.bit_length() - 1), 256), 65536))
 
 
 TASKS, LONGEST = 32, 16
