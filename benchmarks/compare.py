@@ -33,6 +33,7 @@ import numpy as np
 import others
 import scipy
 import sklearn
+from pages import put
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Theirs
 from threadpoolctl import threadpool_info
@@ -43,7 +44,6 @@ from mixtura import GaussianMixture as Ours
 from mixtura.engine import cores, one_blas_thread
 
 PASSES = 5
-MARKERS = ("<!-- benchmark: begin -->", "<!-- benchmark: end -->")
 PROGRAMS = ("mixtura", "scikit-learn", "oneDAL", "mclust")
 
 
@@ -224,13 +224,6 @@ def drawn(all_of_them: list[Measured], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def written(path: Path, text: str) -> None:
-    """Put ``text`` between the markers of a page."""
-    page = path.read_text(encoding="utf-8")
-    before, rest = page.split(MARKERS[0])
-    path.write_text(f"{before}{MARKERS[0]}\n{text}\n{MARKERS[1]}{rest.split(MARKERS[1])[1]}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="no memory, a tenth of the rows, one round")
@@ -259,7 +252,7 @@ def main() -> None:
     text = "\n".join([HEAD, *map(row, found), "", machine(versions)])
     print(text)
     for page in options.page:
-        written(page, text)
+        put(page, "benchmark", text)
     if options.plot:
         drawn(found, options.plot)
 

@@ -1,7 +1,7 @@
 """Time per pass of truncated EM beside plain EM over the number of components, and what truncation costs in fit.
 
     python benchmarks/largek.py [--rows 200000] [--features 2] [--kept 3] [--components 250 1000 4000 10000]
-                                [--dense 1000] [--passes 5] [--long 50]
+                                [--dense 1000] [--passes 5] [--long 50] [--page docs/speed.md]
 
 The rows come from K overlapping Gaussians, spread evenly; every run begins at the same means, K of the rows.  Seconds
 per pass are the median of --passes passes.  Up to --dense components plain EM is run, too; both then make --long
@@ -16,9 +16,11 @@ import statistics
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from compare import machine
+from pages import put
 
 from mixtura import GaussianMixture
 
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--dense", type=int, default=1_000, help="components up to which plain EM is run, too")
     parser.add_argument("--passes", type=int, default=5, help="passes that are timed")
     parser.add_argument("--long", type=int, default=50, help="passes before log-likelihoods are compared")
+    parser.add_argument("--page", type=Path, help="put the table between its markers")
     options = parser.parse_args()
     lines = [
         "| n | d | K | kept | s per pass | whole fit | plain EM, s per pass | ratio | bound | log-likelihood |",
@@ -84,7 +87,10 @@ def main() -> None:
             cells += [f"{ours - theirs:+.4f}", f"{kept.loglik_ / len(x) - theirs:+.4f}"]
         lines.append("| " + " | ".join([*cells, *[""] * (10 - len(cells))]) + " |")
         print(lines[-1], file=sys.stderr, flush=True)
-    print("\n".join(lines) + f"\n\n{machine()}")
+    text = "\n".join(lines) + f"\n\n{machine()}"
+    print(text)
+    if options.page:
+        put(options.page, "largek", text)
 
 
 if __name__ == "__main__":

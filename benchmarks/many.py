@@ -1,6 +1,6 @@
 """Many small fits in one call, beside a loop of single ones and of scikit-learn's.
 
-    python benchmarks/many.py [--problems 10000] [--loop 100]
+    python benchmarks/many.py [--problems 10000] [--loop 100] [--page docs/speed.md]
 
 Problems are n rows from two unit Gaussians of one feature (three of two features in the last line), near each other or
 not.  ``fit_many`` fits all of them; the loops fit the first ``--loop`` and are scaled up.  scikit-learn makes one start
@@ -15,9 +15,11 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from compare import machine
+from pages import put
 from sklearn.mixture import GaussianMixture as Theirs
 
 from mixtura import GaussianMixture as Ours
@@ -86,12 +88,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--problems", type=int, default=10_000, help="how many problems (10000)")
     parser.add_argument("--loop", type=int, default=100, help="how many of them the loops fit (100)")
+    parser.add_argument("--page", type=Path, help="put the table between its markers")
     options = parser.parse_args()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of problems that end degenerate, or before they converge
         text = table(options.problems, options.loop)
-    print(f"\n{text}\n\n{machine()}")
-    print(f"Loops: {options.loop} problems, scaled up; lower / higher: of these.")
+    text += f"\n\nLoops: {options.loop} problems, scaled up; lower / higher: of these.  {machine()}"
+    print(f"\n{text}")
+    if options.page:
+        put(options.page, "many", text)
 
 
 if __name__ == "__main__":

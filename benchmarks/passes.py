@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from pages import put
 
 from mixtura import GaussianMixture, runs
 
@@ -22,7 +23,6 @@ LONG = 20_000
 ROWS = 800
 NEAR = 1e-3
 DRIVERS = (None, "lbfgs", "squarem")
-MARKERS = ("<!-- passes: begin -->", "<!-- passes: end -->")
 HEAD = (
     "| problem | K | d | EM | L-BFGS | SQUAREM | EM / L-BFGS | EM / SQUAREM | default | left |\n|---"
     + 9 * "|---:"
@@ -106,10 +106,7 @@ def main() -> None:
         print(lines[-1])
         text += [f"{title}:", "", *lines, ""]
     if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        before, rest = page.split(MARKERS[0])
-        after = rest.split(MARKERS[1])[1]
-        options.page.write_text(f"{before}{MARKERS[0]}\n" + "\n".join(text) + f"{MARKERS[1]}{after}", "utf-8")
+        put(options.page, "passes", "\n".join(text))
 
 
 if __name__ == "__main__":

@@ -15,19 +15,17 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import statistics
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from pages import put
 
 import mixtura
 from mixtura import select
 from mixtura.engine import cores
-
-MARKERS = ("<!-- selection: begin -->", "<!-- selection: end -->")
 
 NEAR = 1e-3
 """Nats by which a log-likelihood may be under mclust's."""
@@ -145,12 +143,7 @@ def main() -> None:
     text = f"{table(rows)}\n\n{summary(rows)}\n"
     print(f"\n{text}")
     if arguments.page is not None:
-        page = arguments.page.read_text(encoding="utf-8")
-        before, rest = page.split(MARKERS[0])
-        after = rest.split(MARKERS[1])[1]
-        scratch = arguments.page.with_suffix(".part")
-        scratch.write_text(f"{before}{MARKERS[0]}\n{text}{MARKERS[1]}{after}", encoding="utf-8")
-        os.replace(scratch, arguments.page)
+        put(arguments.page, "selection", text)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import others
 from compare import machine
+from pages import put
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Theirs
 from timed import WHOLE, Whole
 
 from mixtura import GaussianMixture as Ours
 
-MARKERS = ("<!-- whole: begin -->", "<!-- whole: end -->")
 HEAD = "| rows | n | d | K | seconds | passes | scikit-learn | ratio | gain |\n|---" + 8 * "|---:" + "|"
 
 
@@ -68,10 +68,7 @@ def main() -> None:
     lines += ["", f"Ratio of the times, geometric mean: {mean:.1f}.  {machine()}"]
     print("\n".join(lines[-1:]))
     if options.page:
-        page = options.page.read_text(encoding="utf-8")
-        before, rest = page.split(MARKERS[0])
-        text = "\n".join(lines)
-        options.page.write_text(f"{before}{MARKERS[0]}\n{text}\n{MARKERS[1]}{rest.split(MARKERS[1])[1]}", "utf-8")
+        put(options.page, "whole", "\n".join(lines))
 
 
 if __name__ == "__main__":
