@@ -44,6 +44,9 @@ from mixtura import GaussianMixture as Ours
 from mixtura.engine import cores, one_blas_thread
 
 PASSES = 5
+SLOW = 1.0
+"""Seconds per pass from which two turns have to do."""
+
 PROGRAMS = ("mixtura", "scikit-learn", "oneDAL", "mclust")
 
 
@@ -117,6 +120,8 @@ def measured(case: Case, *, memory: bool) -> tuple[Measured, dict[str, str]]:
         times |= {name: [] for name in running}
         for turn in range(case.rounds + 1):
             for name, seconds in times.items():
+                if turn > 2 and seconds[-1] > SLOW:
+                    continue
                 if name in running:
                     short, long = (running[name].seconds(updates) for updates in (1, 1 + PASSES))
                 else:

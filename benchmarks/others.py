@@ -60,7 +60,7 @@ while (length(line <- readLines(questions, 1)) > 0) {
 """
 
 MCLUST_NAMES = {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}
-LARGEST = 4e10
+LARGEST = 1e10
 """Flops of a pass up to which R is asked."""
 
 

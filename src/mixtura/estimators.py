@@ -558,6 +558,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             n_init,
             task.entropy,
             outcomes,
+            driver=task.driver,
+            max_iter=task.max_iter,
             moving=moving,
             truncated=self.truncate is not None,
         )

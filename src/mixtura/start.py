@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from mixtura import initialize, moves, validation
 from mixtura.background import USUAL, Background
 from mixtura.covariance import Covariances
-from mixtura.em import Problem, passes
+from mixtura.degeneracy import n_degenerate
+from mixtura.em import WINDOW, Driver, Problem, passes
 from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, TRUNCATED, Outcome, Sample
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory
@@ -27,6 +28,14 @@ LONG = 100
 
 RESCUES = 4
 """Starts that are carried on in turn, with n_init="auto", until one does not end degenerate."""
+
+
+GROWTH = 4
+"""How many times larger the next part of the rows is."""
+
+MOSTLY = 0.1
+"""Gain of WINDOW passes over a part of the rows, in nats for each free parameter, under which the next part has more to
+tell: with so many times the rows, the maximum is half a nat or more per parameter higher."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +86,8 @@ def starts(
     entropy: int | None,
     outcomes: dict[int, Outcome],
     *,
+    driver: Driver,
+    max_iter: int,
     moving: bool,
     truncated: bool = False,
 ) -> Iterator[tuple[int, Mixture]]:
@@ -87,6 +98,9 @@ def starts(
     runs.  ``truncated`` EM has so many components that short runs and second tries would cost more than the fit:
     one start will do if ``n_init`` is None.
     Every start has a stream of random numbers of its own, so that more starts leave the first ones as they were.
+
+    Of many rows a start has seen a sample only: then ``driver`` carries it on over parts that grow, with ``max_iter``
+    updates at most on each.
     """
     complete = own.mixture(problem)
     if complete is not None:
@@ -114,21 +128,50 @@ def starts(
         return own.over(made if behind is None else made.components.beside(behind))
 
     made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
+    # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
+    # So it does from what the user gave, which a short run would have moved.
+    whole = len(sample.rows) == problem.source.n_rows or own.partial or make not in STARTS.values()
+
+    parts = 0 if whole else int(streams[0].integers(2**63))
+
+    def carried_on(begin: Mixture) -> Mixture:
+        return begin if whole or truncated else grown(problem, sample, begin, driver, max_iter, parts)
+
     if n_init is not None or n_starts == 1:
-        yield from enumerate(made)
+        yield from enumerate(map(carried_on, made))
         return
     candidates = list(made)
     reached, order, short = initialize.short_runs(problem, sample, candidates)
     outcomes.update(enumerate(short))
-    # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
-    # So it does from what the user gave, which a short run would have moved.
-    whole = len(sample.rows) == problem.source.n_rows or own.partial or make not in STARTS.values()
     if moving:
         further = _moved(problem, sample, reached[order[0]], streams[0], whole=whole)
         if further is not None:
             begin, outcomes[n_starts] = further
-            yield n_starts, begin
-    yield from ((i, candidates[i] if whole else reached[i]) for i in order[:RESCUES])
+            yield n_starts, carried_on(begin)
+    yield from ((i, candidates[i] if whole else carried_on(reached[i])) for i in order[:RESCUES])
+
+
+def grown(problem: Problem, sample: Sample, begin: Mixture, driver: Driver, max_iter: int, seed: int) -> Mixture:
+    """Where passes lead from ``begin`` over the sample, then over parts of the rows that grow up to half of them.
+
+    A part is followed until it has little more to tell than the next one will.  Where a component becomes degenerate on
+    a part, what came before is taken: on more rows it may not.
+    """
+    model, update, rng = begin, problem.update, np.random.default_rng(seed)
+    enough = MOSTLY * update.family.n_parameters(begin.n_components, problem.source.n_features)
+    source = InMemory(sample.rows)
+    while True:
+        on_part = replace(problem, source=source)
+        for latest in passes(on_part, model, tol=0.0, max_iter=max_iter, driver=driver):
+            if latest.index > WINDOW and WINDOW * latest.gain < enough:
+                break
+        if n_degenerate(update, latest.model, source.total) > n_degenerate(update, model, source.total):
+            return model
+        model = latest.model
+        size = GROWTH * source.n_rows
+        if 2 * size > problem.source.n_rows:
+            return model
+        source = problem.source.part(size, rng)
 
 
 def _moved(
