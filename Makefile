@@ -36,7 +36,7 @@ format: $(VENV)/dev.stamp  ## format the code, and mend what the linter can mend
 	@$(python) -m ruff format .
 
 # A choice of OpenBLAS kernel that is inherited from the surroundings is seldom the best one for the processor.
-bench: $(VENV)/dev.stamp  ## time a pass and its memory beside scikit-learn
+bench: $(VENV)/dev.stamp  ## time passes and their memory beside scikit-learn, oneDAL and mclust
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(python) benchmarks/compare.py $(ARGS)
 
 fuzz: $(VENV)/dev.stamp  ## fit awkward data until something breaks; ARGS="--seconds 60 --seed 0"
