@@ -3,8 +3,8 @@
     python benchmarks/compare.py [--quick] [--only NAME] [--page docs/speed.md] [--plot docs/speed.png]
 
 Every case of ``timed.py`` is timed in turns (ours, scikit-learn, oneDAL, mclust, ours, ...) from the same start; a pass
-costs the difference between a run of 1 + PASSES updates and a run of one update, divided by PASSES: starting up counts
-for none.  oneDAL and mclust answer from processes of their own (``others.py``).  Peak memory is the growth of the
+costs the difference between a run of 1 + so many updates and a run of one update, divided by that many: starting up
+does not count.  oneDAL and mclust answer from processes of their own (``others.py``).  Peak memory is the growth of the
 resident set over what it was with X in place, each library in a fresh process (Linux only).
 
 The ceiling is what the processor would take for the two products of a pass, 4 n K q flops, and its n K exponentials, at
@@ -43,7 +43,7 @@ import mixtura
 from mixtura import GaussianMixture as Ours
 from mixtura.engine import cores, one_blas_thread
 
-PASSES = 5
+ROUNDS = 5
 SLOW = 1.0
 """Seconds per pass from which two turns have to do."""
 
@@ -108,7 +108,7 @@ def rates() -> tuple[float, float]:
     return 6 * size**3 * cores() / on_all_cores(product), 200 * many * cores() / on_all_cores(exponentials)
 
 
-def measured(case: Case, *, memory: bool) -> tuple[Measured, dict[str, str]]:
+def measured(case: Case, rounds: int, *, memory: bool) -> tuple[Measured, dict[str, str]]:
     """Median seconds per pass of all programs, in turns, and the versions of those in other processes."""
     x, begin = data(case)
     times: dict[str, list[float]] = {"mixtura": [], "scikit-learn": []}
@@ -118,16 +118,16 @@ def measured(case: Case, *, memory: bool) -> tuple[Measured, dict[str, str]]:
         programs = {name: ask(case, x, begin, Path(folder)) for name, ask in asked.items()}
         running = {name: program for name, program in programs.items() if program is not None}
         times |= {name: [] for name in running}
-        for turn in range(case.rounds + 1):
+        for turn in range(rounds + 1):
             for name, seconds in times.items():
                 if turn > 2 and seconds[-1] > SLOW:
                     continue
                 if name in running:
-                    short, long = (running[name].seconds(updates) for updates in (1, 1 + PASSES))
+                    short, long = (running[name].seconds(updates) for updates in (1, 1 + case.passes))
                 else:
-                    short, long = (fit(name, case, x, begin, updates) for updates in (1, 1 + PASSES))
+                    short, long = (fit(name, case, x, begin, updates) for updates in (1, 1 + case.passes))
                 if turn:  # the first turn warms up
-                    seconds.append((long - short) / PASSES)
+                    seconds.append((long - short) / case.passes)
             if turn <= 5:
                 flops, exponentials = rates()
                 ceilings.append(case.flops / flops + case.n * case.k / exponentials)
@@ -244,13 +244,13 @@ def main() -> None:
         memory_of(options.memory_of, cases[0])
         return
     if options.quick:
-        cases = [replace(case, n=min(case.n, max(case.n // 10, 2 * case.k * case.d)), rounds=1) for case in cases]
+        cases = [replace(case, n=min(case.n, max(case.n // 10, 2 * case.k * case.d))) for case in cases]
     if "OPENBLAS_CORETYPE" in os.environ:
         print("OPENBLAS_CORETYPE is set: BLAS may not be at its best", file=sys.stderr)
     found, versions = [], {}
     print(HEAD, file=sys.stderr)
     for case in cases:
-        one, more = measured(case, memory=not options.quick)
+        one, more = measured(case, 1 if options.quick else ROUNDS, memory=not options.quick)
         found.append(one)
         versions |= more
         print(row(one), file=sys.stderr, flush=True)

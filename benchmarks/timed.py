@@ -18,7 +18,8 @@ class Case:
     """n rows of K unit Gaussian clusters in d features, fitted with one covariance type.
 
     Clusters come in groups: those of a group overlap (their means are about three standard deviations apart), the
-    groups are as far from each other as the number of features allows (standard deviation 2 in each).
+    groups are as far from each other as the number of features allows (standard deviation 2 in each).  ``passes`` are
+    timed together.
     """
 
     n: int
@@ -26,7 +27,7 @@ class Case:
     k: int
     covariance_type: str = "full"
     group: int = 4
-    rounds: int = 5
+    passes: int = 5
 
     @property
     def name(self) -> str:
@@ -61,9 +62,9 @@ CASES = [
     Case(500_000, 8, 8, "spherical"),
     Case(500_000, 8, 8, "tied"),
     Case(100_000, 50, 20, "tied"),
-    Case(1_000, 2, 3, rounds=41),
-    Case(1_000, 8, 4, rounds=41),
-    Case(300, 4, 3, rounds=41),
+    Case(1_000, 2, 3, passes=100),
+    Case(1_000, 8, 4, passes=100),
+    Case(300, 4, 3, passes=100),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,3 +166,65 @@ def test_a_pass_under_a_shared_covariance_equals_scipy(covariance_type, diagonal
     found = after.mixture_.covariances[0]
     wanted_covariance = np.diag(np.diagonal(covariance)) if diagonal else covariance
     np.testing.assert_allclose(found / np.outer(scale, scale), wanted_covariance / np.outer(scale, scale), atol=1e-7)
+
+
+@pytest.mark.parametrize(("covariance_type", "d", "k"), [("full", 24, 8), ("tied", 6, 4)])
+def test_the_same_bits_for_any_number_of_threads(covariance_type, d, k):
+    mixture = random_mixture(k, d, apart=3.0)
+    x, _ = mixture.sample(20_000, np.random.default_rng(8))
+    begin = {"weights_init": mixture.weights, "means_init": mixture.means + 0.1}
+    fits = [
+        unfinished(GaussianMixture(k, covariance_type=covariance_type, max_iter=3, n_jobs=jobs, **begin), x)
+        for jobs in (1, 2, 3)
+    ]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(other.covariances_, fits[0].covariances_)
+        assert other.loglik_ == fits[0].loglik_
+
+
+@pytest.mark.parametrize("d", [24, 40])
+def test_a_component_far_from_all_rows_moves_as_in_em(d):
+    # All its responsibilities are under what the fast kernels leave out, and their ratios decide where it goes.
+    rng = np.random.default_rng(0)
+    k = 8
+    centers = 4.0 * rng.normal(size=(k, d))
+    x = centers[rng.integers(7, size=3000)] + rng.normal(size=(3000, d))
+    far = centers.copy()
+    far[-1] = centers[0]
+    far[-1, 0] += 14.0
+    begin = Mixture.of(np.full(k, 1 / k), far, Dense(np.tile(np.eye(d), (k, 1, 1))))
+    assert choose(begin.scores, x.mean(axis=0)) == "screened"
+    gm = unfinished(
+        GaussianMixture(k, means_init=far, covariances_init=begin.covariances, max_iter=1, accelerate=None), x
+    )
+    log_joint = wanted(begin, x)
+    log_mass = logsumexp(log_joint - logsumexp(log_joint, axis=0), axis=1)
+    assert log_mass[-1] < -39
+    np.testing.assert_allclose(np.log(gm.weights_), log_mass - np.log(len(x)), rtol=1e-6)
+
+
+def test_what_skipping_costs_does_not_grow_with_the_square_of_components():
+    k, d = 1500, 24
+    mixture = random_mixture(k, d, apart=3.0)
+    origin, scores = mixture.mean, mixture.scores
+    tracemalloc.start()
+    choose(scores, origin)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * 8 * k * d * d
+
+
+def test_covariances_of_very_different_sizes_are_not_screened():
+    # In the directions of wide components a narrow one may have no width that could be told from rounding.
+    rng = np.random.default_rng(0)
+    k, d = 8, 24
+    centers, variances = 3 * rng.normal(size=(k, d)), np.ones((k, d))
+    for i in range(k):
+        others = np.arange(k) != i
+        centers[i, i], variances[i, i] = 0.0, 1e-18
+        centers[others, i] -= centers[others, i].mean()
+    centers[:, k:] -= centers[:, k:].mean(axis=0)
+    mixture = Mixture(np.full(k, 1 / k), centers, [np.diag(row) for row in variances])
+    np.testing.assert_array_equal(mixture.predict(centers), np.arange(k))
+    wide = Mixture.of(np.full(k, 1 / k), centers, Dense(np.eye(d) * 10.0 ** np.linspace(-5, 4, k)[:, None, None]))
+    assert choose(wide.scores, wide.mean) != "screened"

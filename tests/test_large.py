@@ -7,7 +7,7 @@ import pytest
 from sklearn.mixture import GaussianMixture as Theirs
 
 from cases import unwarned
-from mixtura import GaussianMixture, start
+from mixtura import GaussianMixture, initialize, start
 from mixtura.rows import InMemory, Rows
 
 
@@ -82,10 +82,13 @@ def test_a_start_of_ones_own_is_not_carried_anywhere():
 
 
 def test_a_part_on_which_a_component_collapses_is_left():
-    # A cluster of 40 equal rows among 120,000: on a part it is a row or two.
+    # Twelve equal rows among 120,000, and a component that begins there: it collapses on every part.
     x = overlapping(120_000, seed=2)
-    x[:: len(x) // 40] = [30.0, 30.0, 30.0]
-    with unwarned():
-        gm = GaussianMixture(5, random_state=0).fit(x)
-    assert np.isfinite(gm.loglik_)
-    assert gm.predict_proba(x[:100]).sum(axis=1) == pytest.approx(1)
+    x[:: len(x) // 12] = [30.0, 30.0, 30.0]
+    gm = GaussianMixture(2, random_state=0)
+    task = gm._task(x, None)
+    sample = initialize.draw(task.problem.source, 2, task.problem.update.family.frame, np.random.default_rng(0))
+    begin = initialize.at_means(np.array([[0.0, 0, 0], [30.0, 30.0, 30.0]]), task.problem.update)
+    sound = initialize.at_means(np.array([[-1.0, 0, 0], [1.0, 0.0, 0.0]]), task.problem.update)
+    assert start.grown(task.problem, sample, begin, task.driver, 50, 0) is begin
+    assert start.grown(task.problem, sample, sound, task.driver, 50, 0) is not sound

@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -120,8 +120,14 @@ class Threads:
         The calling thread works, too, and nobody waits for anybody as long as there is something to do: a thread that
         sleeps for less than a millisecond tends to wake up where another one is at work.
         """
-        shared = _Shared(enumerate(blocks), take, AHEAD * self.workers)
-        helpers = [self._pool.submit(shared.work, function) for _ in range(self.workers - 1)]
+        upcoming = iter(blocks)
+        first = list(islice(upcoming, self.workers))  # no more threads than there are blocks
+        if len(first) < 2:
+            for block in first:
+                take(function(block))
+            return
+        shared = _Shared(enumerate(chain(first, upcoming)), take, AHEAD * self.workers)
+        helpers = [self._pool.submit(shared.work, function) for _ in first[1:]]
         try:
             shared.work(function)
         finally:

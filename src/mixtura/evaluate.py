@@ -5,7 +5,7 @@ A background comes after the components: it has the last column, and LABEL for a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from scipy.special import entr
 
 from mixtura.background import LABEL
 from mixtura.engine import Engine, one_blas_thread, reduce
+from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
 from mixtura.observe import Observation, densities, posterior
 from mixtura.rows import AnyArray, Array, InMemory, Rows
@@ -24,29 +25,19 @@ Written = Callable[[Array, Array, float | Array], AnyArray]
 entry per row."""
 
 
-def _blocks(observation: Observation, source: InMemory) -> Iterator[Rows]:
-    return source.blocks(observation.block_rows)
-
-
 def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, written: Written) -> None:
     """Write ``written`` of every row of ``x`` into ``out``."""
 
-    def of_block(pair: tuple[int, Rows]) -> None:
-        begin, rows = pair
-        resp, total, top, _ = densities(observation, rows.x)
-        out[begin : begin + len(rows)] = written(resp, total, top)
+    def of_block(where: slice) -> None:
+        resp, total, top, _ = densities(observation, x[where])
+        with np.errstate(over="ignore"):  # a log density under the range of float32 is minus infinity there
+            out[where] = written(resp, total, top)
 
-    def placed() -> Iterator[tuple[int, Rows]]:
-        begin = 0
-        for rows in _blocks(observation, InMemory(Rows(x))):
-            yield begin, rows
-            begin += len(rows)
-
+    source = InMemory(Rows(x))
     with one_blas_thread():
-        engine.each(of_block, placed(), lambda nothing: None)
+        engine.each(of_block, source.cuts(cut(len(x), observation.block_rows)), lambda nothing: None)
 
 
-@np.errstate(over="ignore")  # a log density under the range of float32 is minus infinity there
 def log_density(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
     """log p(x), (n,)."""
     out = np.empty(len(x), dtype)
@@ -106,7 +97,7 @@ def totals(observation: Observation, rows: Rows, engine: Engine) -> Totals:
         weight = np.ones(len(block)) if block.weight is None else block.weight
         return Totals(float(weight @ log_density), block.total, float(weight @ certainty), float(weight @ entropy))
 
-    return reduce(engine, of_block, _blocks(observation, InMemory(rows)))
+    return reduce(engine, of_block, InMemory(rows).blocks(cut(len(rows), observation.block_rows)))
 
 
 # criteria: lower is better --------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.kernels import KERNELS, SHARED, Kernel, block_rows, choose, shared
+from mixtura.kernels import KERNELS, SHARED, Kernel, block_rows, choose, leaves_out, shared, well_placed
 from mixtura.rows import AnyArray, Array
 from mixtura.scores import LOG_ZERO, Scores
 
@@ -50,8 +50,13 @@ class Observation:
 
     @property
     def block_rows(self) -> int:
-        """Rows of a block, for as long as it is looked at."""
+        """Rows of a block, at most."""
         return block_rows(self.kernel, *self.scores.center.shape)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether sums are without rows that say next to nothing of a component."""
+        return leaves_out(self.kernel, self.scores.center.shape[1])
 
 
 def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observation:
@@ -66,7 +71,7 @@ def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observati
 def pooled(scores: Scores, origin: Array, total: Array) -> Observation | None:
     """The observation of rows whose second moments about ``origin`` are ``total`` (d, d) or (d,), under one covariance
     for all components; None where that would cost digits.  It serves passes over those rows only."""
-    if choose(scores, origin) == "residual":
+    if not well_placed(scores, origin):
         return None
     shift = float(scores.live.max())
     operands = shared.prepare(scores.shifted(shift), origin, total)

@@ -39,7 +39,10 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """A source over arrays that are in memory: all ``rows``, or those ``chosen``, which are copied block by block."""
+    """A source over arrays that are in memory: all ``rows``, or those ``chosen``, which are copied block by block.
+
+    Passes go over what is chosen; who looks at ``rows`` itself sees all of them.
+    """
 
     rows: Rows
     chosen: NDArray[np.intp] | None = None
@@ -59,10 +62,18 @@ class InMemory:
             return float(self.n_rows) if self.rows.weight is None else self.rows.total
         return float(self.rows.weight[self.chosen].sum())
 
-    def blocks(self, size: int) -> Iterator[Rows]:
-        """The rows in order, ``size`` at a time; the last block may be shorter."""
+    def cuts(self, size: int) -> Iterator[slice]:
+        """Where the rows are cut, ``size`` at a time; the last block may be shorter."""
         for start in range(0, self.n_rows, size):
-            yield self.rows[slice(start, start + size) if self.chosen is None else self.chosen[start : start + size]]
+            yield slice(start, start + size)
+
+    def read(self, where: slice) -> Rows:
+        """The rows between two cuts."""
+        return self.rows[where if self.chosen is None else self.chosen[where]]
+
+    def blocks(self, size: int) -> Iterator[Rows]:
+        """The rows in order, ``size`` at a time."""
+        return map(self.read, self.cuts(size))
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows:
         """At most ``n`` of all rows without replacement, in the order of the source, in float64."""
@@ -72,7 +83,7 @@ class InMemory:
         return Rows(np.array(rows.x, dtype=np.float64, order="C"), rows.weight)
 
     def part(self, n: int, rng: np.random.Generator) -> InMemory:
-        """A source over ``n`` or a few more of all rows, one out of each stretch of the same length."""
+        """A source over ``n`` of all rows or up to twice as many, one out of each stretch of the same length."""
         stretch = len(self.rows) // n
         begins = np.arange(0, len(self.rows) - stretch + 1, stretch)
         return InMemory(self.rows, begins + rng.integers(stretch, size=len(begins)))

@@ -25,7 +25,7 @@ class Scores:
     """``log_coef`` (K,), ``center`` (K, d), ``whitener`` (K, d, d) or (K, d), ``spread`` (K, d).
 
     ``spread`` holds the standard deviation of each feature, ``factor`` the inverses of dense whiteners where they are
-    known (L_k, K, d, d); only the choice of a kernel looks at them.
+    known (L_k, K, d, d); kernels need them to see what they are good for.
     ``log_background`` is the same for all x, or None where there is no background.
     """
 

@@ -135,7 +135,7 @@ def starts(
     parts = 0 if whole else int(streams[0].integers(2**63))
 
     def carried_on(begin: Mixture) -> Mixture:
-        return begin if whole or truncated else grown(problem, sample, begin, driver, max_iter, parts)
+        return begin if whole or truncated or max_iter == 0 else grown(problem, sample, begin, driver, max_iter, parts)
 
     if n_init is not None or n_starts == 1:
         yield from enumerate(map(carried_on, made))

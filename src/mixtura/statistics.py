@@ -20,15 +20,19 @@ from scipy.sparse import csc_array
 from scipy.special import ndtri
 
 from mixtura.engine import Engine, reduce
-from mixtura.kernels import OF_LAYOUT, block_rows, blocks_together
-from mixtura.observe import Observation, densities, log_likelihood
+from mixtura.kernels import OF_LAYOUT, block_rows, blocks_together, cut
+from mixtura.observe import Observation, densities, exact, log_likelihood
 from mixtura.rows import Array, InMemory, Rows
+from mixtura.scores import LOG_ZERO
 
 CANCELS = 1e-5
 """Part of the second moments that a scatter must be to have about ten digits."""
 
 ROUNDED = 1e-14
 """Part of a mean that summation may have rounded it by."""
+
+STARVED = 1e-9
+"""Mass (rows) under which rows that are left out elsewhere may be all that a component has."""
 
 EMPTY = 1e-100
 """Mass (rows) under which a component has no data left to estimate anything from."""
@@ -140,24 +144,29 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
 
     Where a component has moved so far that its scatter cancels, the sums are taken again about the new means.
     """
-    dense, size = observation.scores.whitener.ndim == 3, observation.block_rows
-    blocks, together = source.blocks(size), blocks_together(source.n_rows, size)
-    total = reduce(engine, lambda rows: block_sums(observation, rows), blocks, together)
+    dense, size = observation.scores.whitener.ndim == 3, cut(source.n_rows, observation.block_rows)
+    together = blocks_together(source.n_rows, size)
+    total = reduce(engine, lambda where: block_sums(observation, source.read(where)), source.cuts(size), together)
     moments = observation.kernel.moments(observation.operands, total.table)
     statistics = replace(
         Statistics(total.objective + observation.common, total.count, *moments), background=total.background
     )
+    alive = observation.scores.log_coef > 0.5 * LOG_ZERO
+    if observation.leaves_out and (statistics.mass[alive] < STARVED).any():
+        # What little there is of a component decides where it goes: nothing is left out.
+        return one_pass(exact(observation.scores, statistics.center[0], "residual"), source, engine)
     if not statistics.cancels():
         return statistics
     means = statistics.center + statistics.shift()
 
-    def about_means(rows: Rows) -> Statistics:
+    def about_means(where: slice) -> Statistics:
+        rows = source.read(where)
         resp, total, _, _ = densities(observation, rows.x)
         scale = 1.0 / total if rows.weight is None else rows.weight / total
         return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
 
-    exact = reduce(engine, about_means, source.blocks(size), together)
-    return replace(exact, objective=statistics.objective)
+    again = reduce(engine, about_means, source.cuts(size), together)
+    return replace(again, objective=statistics.objective)
 
 
 PAIR_BYTES = 2 << 20
@@ -266,12 +275,13 @@ def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool, 
 def second_moments(source: InMemory, origin: Array, engine: Engine, *, dense: bool) -> Array:
     """Second moments (d, d) or (d,) of all rows about ``origin``, weights included."""
 
-    def of_block(rows: Rows) -> Statistics:
+    def of_block(where: slice) -> Statistics:
+        rows = source.read(where)
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
         return _sums_about(origin[None], rows, weight[:, None], seconds=True, dense=dense)
 
-    size = block_rows(OF_LAYOUT[dense], 1, source.n_features)
-    return np.asarray(reduce(engine, of_block, source.blocks(size), blocks_together(source.n_rows, size)).second[0])
+    size = cut(source.n_rows, block_rows(OF_LAYOUT[dense], 1, source.n_features))
+    return np.asarray(reduce(engine, of_block, source.cuts(size), blocks_together(source.n_rows, size)).second[0])
 
 
 @np.errstate(over="ignore", invalid="ignore")

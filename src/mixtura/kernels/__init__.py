@@ -56,22 +56,28 @@ def choose(scores: Scores, origin: Array) -> str:
     distance kappa from the origin in its own units, or of its condition, whichever is worse; it does not depend
     on the units of the features, and it needs no look at the data.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not a number is not well placed
-        return _fast(scores, origin)
+    if not well_placed(scores, origin):
+        return "residual"
+    if scores.whitener.ndim == 2:
+        return "diagonal"
+    return "screened" if screened.pays(scores, origin) else "features"
 
 
-def _fast(scores: Scores, origin: Array) -> str:
+@np.errstate(over="ignore", invalid="ignore")  # what is not a number is not well placed
+def well_placed(scores: Scores, origin: Array) -> bool:
+    """Whether the expanded square about ``origin`` leaves digits enough; see ``choose``."""
     reach = np.abs(scores.center - origin) + scores.spread
     if scores.whitener.ndim == 2:
         amplification = ((reach * scores.whitener) ** 2).sum(axis=1)
-        fast = "diagonal"
     else:
         precision = np.abs(scores.whitener.transpose(0, 2, 1) @ scores.whitener)
         amplification = (reach * (precision @ reach[:, :, None])[:, :, 0]).sum(axis=1)
-        fast = "features"
-    if not np.all(amplification <= WELL_PLACED):
-        return "residual"
-    return "screened" if fast == "features" and screened.pays(scores, origin) else fast
+    return bool(np.all(amplification <= WELL_PLACED))
+
+
+def leaves_out(kernel: Kernel, n_features: int) -> bool:
+    """Whether sums of the kernel are without rows that say next to nothing of a component."""
+    return kernel is KERNELS["screened"] or (kernel is KERNELS["features"] and features.in_chunks(n_features))
 
 
 BLOCK_BYTES = 6 << 20
@@ -79,13 +85,24 @@ BLOCK_BYTES = 6 << 20
 
 
 def block_rows(kernel: Kernel, n_components: int, n_features: int) -> int:
-    """Rows per block, from the kernel and (K, d) alone: the same data are cut in the same places for any engine."""
+    """Rows per block at most, from the kernel and (K, d) alone: the same data are cut in the same places for any
+    engine."""
     rows = BLOCK_BYTES // (8 * kernel.width(n_components, n_features))
     return int(min(max(1 << (rows.bit_length() - 1), 256), 65536))
 
 
 TASKS, LONGEST = 32, 16
 """Tasks that a pass is cut into at least, if it has as many blocks, and blocks of a task at most."""
+
+
+PIECES, WORTH = 8, 8192
+"""Blocks that few rows are cut into at least, if each then has so many rows: no core stays without work."""
+
+
+def cut(n_rows: int, size: int) -> int:
+    """Rows of blocks of equal size, ``size`` at most."""
+    pieces = max(-(-n_rows // size), min(PIECES, n_rows // WORTH), 1)
+    return max(-(-n_rows // pieces), 1)
 
 
 def blocks_together(n_rows: int, size: int) -> int:

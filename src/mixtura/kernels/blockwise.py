@@ -28,13 +28,12 @@ def slice_rows(k: int, q: int, rows: int) -> int:
     return rows if most < SHORTEST else min(1 << (most.bit_length() - 1), rows)
 
 
-def joint(theta: Array, features: Array, out: Array | None = None) -> Array:
+def joint(theta: Array, features: Array) -> Array:
     """theta (K, q) @ features (q, b)."""
     k, q = theta.shape
     rows = features.shape[1]
     size = slice_rows(k, q, rows)
-    if out is None:
-        out = np.empty((k, rows))
+    out = np.empty((k, rows))
     whole = rows - rows % size
     if whole > size:
         cut = out[:, :whole].reshape(k, -1, size).transpose(1, 0, 2)

@@ -56,6 +56,11 @@ def _chunks(n_features: int) -> tuple[tuple[int, int], ...]:
     return tuple(zip(starts, [*starts[1:], n_groups], strict=True))
 
 
+def in_chunks(n_features: int) -> bool:
+    """Whether there is more than one chunk: then sums leave out responsibilities that are NEGLIGIBLE."""
+    return len(_chunks(n_features)) > 1
+
+
 @lru_cache(maxsize=64)
 def pairs(n_features: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and columns (p,) of the entries of a symmetric matrix in the order of T(y); first comes its diagonal."""

@@ -6,8 +6,9 @@ y = x - o, a_k = m_k - o, and V_k the whitener of A S_k A',
     upper_k(y) = log_coef_k - |V_k A (y - a_k)|^2 / 2  >=  log w_k N(x | k)
 
 is a bound for all components at the price of j features instead of d.  The component where it is highest is looked at
-in full; those whose bound is e^-40 of what was found there, or less, cannot count and are skipped.  The rest are looked
-at in full, rows gathered by component: nothing is left out that could change a bit of a sum.
+in full; those whose bound is e^-40 of what was found there, or less, hardly count and are skipped.  The rest are looked
+at in full, rows gathered by component.  What is left out of the sum over components is less than K roundings of it; for
+a component that is left with next to nothing, the pass is taken again by another kernel (``statistics.one_pass``).
 
 Sums are those of the features kernel.
 
@@ -31,8 +32,15 @@ from mixtura.scores import LOG_ZERO, Scores
 APART = 40.0
 """Nats under the highest known log joint at which a component is skipped: e^-40 is less than a rounding of one."""
 
-SKIPPED = 600.0
-"""Nats under the highest known log joint that stand for what was skipped: nothing, and no subnormal number."""
+SKIPPED, LOWEST = (60.0, 600.0), -700.0
+"""Nats under the highest known log joint that stand for what was skipped: at least, and at most as long as that is not
+LOWEST.  The exponential of less is a subnormal number, which takes thirty times as long."""
+
+ALIKE = 1e8
+"""Ratio of variances in those directions, of whatever components, up to which bounds have digits enough."""
+
+LOOKS = 64
+"""Means from which is judged whether skipping pays."""
 
 FEWEST = (24, 6)
 """Features and components from which looking twice can pay."""
@@ -82,12 +90,19 @@ def _axes(scores: Scores) -> Array:
     return np.asarray(axes[: n_directions(len(root))] @ root)
 
 
-def _bound(scores: Scores, axes: Array, origin: Array) -> Scores:
-    """Scores of the upper bounds in the coordinates A y."""
+def _bound(scores: Scores, axes: Array, origin: Array) -> Scores | None:
+    """Scores of the upper bounds in the coordinates A y; None where they would have too few digits."""
     projected = axes @ (np.linalg.inv(scores.whitener) if scores.factor is None else scores.factor)
-    whitener = np.tril(np.linalg.inv(np.linalg.cholesky(projected @ projected.transpose(0, 2, 1))))
+    covariances = projected @ projected.transpose(0, 2, 1)
+    try:
+        factor = np.linalg.cholesky(covariances)
+    except np.linalg.LinAlgError:
+        return None
+    narrowest = np.diagonal(factor, axis1=1, axis2=2).min()
+    if not np.diagonal(covariances, axis1=1, axis2=2).max() <= ALIKE * narrowest**2:
+        return None
     center = (scores.center - origin) @ axes.T
-    return Scores(scores.log_coef, center, whitener, np.ones_like(center))
+    return Scores(scores.log_coef, center, np.tril(np.linalg.inv(factor)), np.ones_like(center))
 
 
 def pays(scores: Scores, origin: Array) -> bool:
@@ -96,25 +111,31 @@ def pays(scores: Scores, origin: Array) -> bool:
     if d < FEWEST[0] or k < FEWEST[1] or scores.factor is None:
         return False
     bound = _bound(scores, _axes(scores), origin)
+    if bound is None:
+        return False
+    seen = slice(None, None, -(-k // LOOKS))
     own = (bound.whitener @ bound.center[:, :, None])[:, :, 0]
-    white = bound.whitener @ bound.center.T - own[:, :, None]  # from l to the means of all k, (l, j, k)
+    white = bound.whitener @ bound.center[seen].T - own[:, :, None]  # from l to the means that are looked from
     distance = np.maximum(np.sqrt((white**2).sum(axis=1)) - SPREAD, 0.0)
     upper = bound.log_coef[:, None] - 0.5 * distance**2
-    return bool((upper >= scores.log_coef - 0.5 * d - APART).mean() < PAYS)
+    return bool((upper >= scores.log_coef[seen] - 0.5 * d - APART).mean() < PAYS)
 
 
 def width(n_components: int, n_features: int) -> int:
     """Numbers that a row takes in the temporaries of a block."""
-    return n_components + n_features
+    j = n_directions(n_features)
+    return n_components + n_features + j * (j + 1) // 2
 
 
 def prepare(scores: Scores, origin: Array) -> Operands:
     """What both looks need."""
     axes = _axes(scores)
     white = (scores.whitener @ (scores.center - origin)[:, :, None])[:, :, 0]
-    bound = features.prepare(_bound(scores, axes, origin), np.zeros(len(axes)))
+    bound = _bound(scores, axes, origin)
+    assert bound is not None  # or it would not have been found to pay
+    first = features.prepare(bound, np.zeros(len(axes)))
     turned = np.ascontiguousarray(scores.whitener.transpose(0, 2, 1))
-    return Operands(scores, origin, axes, bound, turned, white)
+    return Operands(scores, origin, axes, first, turned, white)
 
 
 def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
@@ -134,7 +155,7 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
     if counts.sum() > CROWDED * left.size:
         return features.joint(operands.full, x)[0], y
     log_joint = upper
-    log_joint[:] = known - SKIPPED
+    log_joint[:] = np.minimum(known - SKIPPED[0], np.maximum(known - SKIPPED[1], LOWEST))
     log_joint[first, np.arange(n_rows)] = known
     for k, rows in _by_component(np.nonzero(left)[1], counts):
         log_joint[k, rows] = _log_joint(operands, y, k, rows)
