@@ -211,7 +211,11 @@ def drawn(all_of_them: list[Measured], path: Path) -> None:
     """How many times longer the other programs take, case by case, as a picture."""
     import matplotlib.pyplot as plt
 
-    names = [f"{one.case.covariance_type}\n{one.case.n:,}\nd {one.case.d}, K {one.case.k}" for one in all_of_them]
+    cases = [one.case for one in all_of_them]
+    names = [
+        f"{case.covariance_type}\n{case.n:,}\nd {case.d}, K {case.k}\n{min(case.group, case.k)} overlap"
+        for case in cases
+    ]
     figure, ax = plt.subplots(figsize=(1.0 * len(names) + 1.5, 4.2), layout="constrained")
     for program, marker, color in zip(PROGRAMS[1:], "osD", ("#0072b2", "#d55e00", "#009e73"), strict=True):
         found = [(i, ratio) for i, one in enumerate(all_of_them) if (ratio := one.ratio(program)) is not None]
@@ -219,7 +223,8 @@ def drawn(all_of_them: list[Measured], path: Path) -> None:
             ax.plot(*zip(*found, strict=True), marker, color=color, label=program, markersize=7)
     ax.axhline(1.0, color="0.3", linewidth=1)
     ax.set_yscale("log")
-    ax.set_yticks([0.5, 1, 2, 5, 10, 20, 50, 100, 200], labels=["0.5", "1", "2", "5", "10", "20", "50", "100", "200"])
+    ticks = ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20", "50", "100", "200"]
+    ax.set_yticks([float(tick) for tick in ticks], labels=ticks)
     ax.minorticks_off()
     ax.set_xticks(range(len(names)), labels=names, fontsize=7)
     ax.set_ylabel("time per pass, as a multiple of mixtura's")

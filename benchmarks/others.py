@@ -60,8 +60,8 @@ while (length(line <- readLines(questions, 1)) > 0) {
 """
 
 MCLUST_NAMES = {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}
-LARGEST = 1e10
-"""Flops of a pass up to which R is asked."""
+LARGEST = 2e9
+"""n K d^2, four times: up to so many R is asked."""
 
 
 def python() -> Path | None:
@@ -122,7 +122,7 @@ def onedal(case: Case, x: np.ndarray, begin: dict[str, np.ndarray], folder: Path
 
 def mclust(case: Case, x: np.ndarray, begin: dict[str, np.ndarray], folder: Path) -> Program | None:
     """R's mclust at this case, if it is there and will not take all day."""
-    if case.flops > LARGEST:
+    if 4.0 * case.n * case.k * case.d**2 > LARGEST:
         return None
     path = folder / "case.bin"
     path.write_bytes(np.asfortranarray(x).tobytes(order="F") + begin["means_init"].tobytes())

@@ -5,7 +5,8 @@
 Every problem is a sample of 800 rows from a mixture of 2 to 6 Gaussians in 1 to 4 features, and every run begins at the
 same k-means++ start.  The optimum is where plain EM leads when it is left to run (tol 1e-8, at most 20,000 passes) and
 L-BFGS from there; it is reached when less than 1e-3 nats are left to gain.  Passes include tries that were rejected.
-``default`` is how many a fit with default ``tol`` makes, and ``left`` by how much it then is under the optimum.
+``default`` is how many a fit with default ``tol`` makes, and ``left`` by how much it then is under the optimum of EM
+(or, negative, over it, where it has found a higher one).
 """
 
 from __future__ import annotations
@@ -67,7 +68,11 @@ def row(seed: int, separation: float, covariance_type: str) -> tuple[str, list[f
         usual = estimator(k, covariance_type).fit(x)
     ratios = [np.nan if count is None or counts[0] is None else counts[0] / max(count, 1) for count in counts[1:]]
     cells = [str(seed), str(k), str(x.shape[1]), *("not reached" if count is None else str(count) for count in counts)]
-    cells += [*(f"{ratio:.1f}" for ratio in ratios), str(usual.n_iter_), f"{limit - usual.loglik_:.4f}"]
+    cells += [
+        *("" if np.isnan(ratio) else f"{ratio:.1f}" for ratio in ratios),
+        str(usual.n_iter_),
+        f"{round(limit - usual.loglik_, 4) + 0.0:.4f}",
+    ]
     return "| " + " | ".join(cells) + " |", ratios
 
 

@@ -44,6 +44,13 @@ def joint(theta: Array, features: Array) -> Array:
     return np.matmul(theta, features, out=out)
 
 
+def scaled_sums(resp: Array, features: Array, scale: Array) -> Array:
+    """resp (K, b) * scale (b,) @ features' (b, q); the smaller of the two factors takes the scale, and is used up."""
+    smaller = resp if len(resp) <= len(features) else features
+    smaller *= scale
+    return sums(resp, features)
+
+
 def sums(resp: Array, features: Array) -> Array:
     """resp (K, b) @ features' (b, q)."""
     k, q, rows = len(resp), *features.shape

@@ -151,11 +151,7 @@ def sums(operands: Operands, x: AnyArray, buffer: Array, resp: Array, scale: Arr
     n_features = x.shape[1]
     chunks = _chunks(n_features)
     if len(chunks) == 1:
-        features = buffer[n_features // 2 :]
-        # One of the two factors takes the scale: the smaller one.
-        smaller = resp if len(resp) <= len(features) else features
-        smaller *= scale
-        return blockwise.sums(resp, features)
+        return blockwise.scaled_sums(resp, buffer[n_features // 2 :], scale)
     resp *= scale
     table = np.empty_like(operands.theta)
     hot = resp > NEGLIGIBLE

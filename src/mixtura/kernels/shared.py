@@ -62,9 +62,7 @@ def joint(operands: Operands, x: AnyArray) -> tuple[Array, Array]:
 
 def sums(operands: Operands, x: AnyArray, features: Array, resp: Array, scale: Array) -> Array:
     """Sums of scale * resp * (y, 1) over the rows, (K, d + 1); ``resp`` (K, b) and ``features`` are used up."""
-    smaller = resp if len(resp) <= len(features) else features
-    smaller *= scale
-    return blockwise.sums(resp, features)
+    return blockwise.scaled_sums(resp, features, scale)
 
 
 def moments(operands: Operands, table: Array) -> tuple[Array, Array, Array, Array]:
