@@ -19,12 +19,12 @@ help:  ## list these commands
 demo: $(VENV)/cli.stamp  ## fit Old Faithful: a summary, and a picture and a model file in demo-output
 	@$(python) -m mixtura demo --out demo-output $(ARGS)
 
-test: $(VENV)/dev.stamp  ## run the tests; ARGS="-k io" chooses some
-	@$(python) -m pytest $(ARGS)
+test: $(VENV)/dev.stamp  ## run the tests on all cores; ARGS="-k io" chooses some, "-n 0" stays in one process
+	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
 
 test-minimum:  ## run the tests on the oldest dependencies that pyproject.toml admits
 	@$(MAKE) --no-print-directory VENV=.venv-minimum .venv-minimum/minimum.stamp
-	@.venv-minimum/bin/python -m pytest $(ARGS)
+	@.venv-minimum/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## check code, format and types
 	@$(python) -m ruff check .

@@ -39,7 +39,8 @@ RUN = with_python(prompts=False)
 
 
 def test_the_pages_are_found():
-    assert {"background.md", "convergence.md", "degeneracy.md", "selection.md", "units.md"} <= set(names(CHECKED))
+    pages = {"background.md", "convergence.md", "degeneracy.md", "selection.md", "speed.md", "units.md"}
+    assert pages <= set(names(CHECKED))
     assert names(RUN) == ["README.md"]
 
 
