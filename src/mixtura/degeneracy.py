@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.covariance import Diagonal
 from mixtura.mixture import Mixture
@@ -39,6 +40,9 @@ EMPTY_MASS = 1e-6
 
 COUNTED = 10_000
 """Distinct rows of a component are counted up to here."""
+
+BLOCK = 1 << 17
+"""Labels that are sorted at a time."""
 
 COARSE = 16
 """Spread of the data, in units of eps and of their distance from zero, under which components get lost in rounding."""
@@ -137,16 +141,14 @@ def diagnose(
     named = _named(names, model.n_features)
     shares = update.family.coupled is not None and update.conjugate(1) is None
     diagnoses = []
-    order = np.argsort(labels, kind="stable")
-    ends = np.searchsorted(labels[order], np.arange(model.n_components + 1))
+    counts, firsts = members(labels, model.n_components)
     for k, state in enumerate(found):
-        own = order[ends[k] : ends[k + 1]]
-        distinct = distinct_rows(x, own)
+        distinct = distinct_rows(x, firsts[k])
         if state == "collapsed" and distinct <= model.n_features:
             state = "tied" if distinct else "empty"
         done = DONE[state]
         # Where volumes are shared, copies of few rows do not reach the floor: their shape, or axes, is any at all.
-        alone = len(own) > 0.5 * model.weights[k] * total
+        alone = counts[k] > 0.5 * model.weights[k] * total
         if state == "ok" and shares and alone and distinct < update.family.least_distinct(model.n_features):
             state, done = "tied", DONE["starved"]
         scaled = direction[k] * np.sqrt(np.diagonal(update.overall.layout.dense[0]))
@@ -181,9 +183,23 @@ def _named(names: Sequence[str] | None, n_features: int) -> list[str]:
     return [f"x{j}" for j in range(n_features)] if names is None else [str(name) for name in names]
 
 
-def distinct_rows(x: AnyArray, own: np.ndarray) -> int:
-    """Number of different rows among those numbered ``own``, counted up to COUNTED."""
-    rows = np.ascontiguousarray(x[own[:COUNTED]])
+def members(labels: np.ndarray, n_components: int) -> tuple[NDArray[np.intp], list[NDArray[np.intp]]]:
+    """How many rows have each label (K,), and which are the first of them, up to COUNTED."""
+    counts = np.zeros(n_components, dtype=np.intp)
+    firsts: list[list[NDArray[np.intp]]] = [[] for _ in range(n_components)]
+    for begin in range(0, len(labels), BLOCK):
+        part = labels[begin : begin + BLOCK]
+        order = np.argsort(part, kind="stable")
+        ends = np.searchsorted(part[order], np.arange(n_components + 1))
+        for k in np.flatnonzero((np.diff(ends) > 0) & (counts < COUNTED)):
+            firsts[k].append(begin + order[ends[k] : ends[k + 1]][: COUNTED - counts[k]])
+        counts += np.diff(ends)
+    return counts, [np.concatenate([np.empty(0, dtype=np.intp), *found]) for found in firsts]
+
+
+def distinct_rows(x: AnyArray, own: NDArray[np.intp]) -> int:
+    """Number of different rows among those numbered ``own``."""
+    rows = np.ascontiguousarray(x[own])
     return len(np.unique(rows, axis=0)) if len(rows) else 0
 
 

@@ -610,7 +610,7 @@ def _coarse(x: AnyArray, winner: GaussianMixture, names: Sequence[str] | None) -
             f"Values are rounded, {_some(coarse)}, which is not small beside the narrowest component: its "
             "log-likelihood is that of the grid of values, too"
         )
-    tied = len(part) - distinct_rows(part, np.ones(len(part), dtype=bool))
+    tied = len(part) - distinct_rows(part, np.arange(len(part)))
     if tied > MANY_TIES * len(part):
         of = "all" if len(part) == len(x) else "the first"
         said.append(
