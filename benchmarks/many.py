@@ -16,14 +16,15 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from compare import machine
 from pages import put
 from sklearn.mixture import GaussianMixture as Theirs
 
+from mixtura import Fits, fit_many
 from mixtura import GaussianMixture as Ours
-from mixtura import fit_many
 
 SAME = 1e-3
 
@@ -56,9 +57,20 @@ def data(case: Case, m: int) -> np.ndarray:
     return rng.standard_normal((m, case.n, case.d)) + corners[labels, : case.d]
 
 
-def timed(function: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+def singly(Xs: np.ndarray, **settings: int) -> np.ndarray:
+    """Log-likelihoods of our fits, one by one."""
+    return np.array([Ours(**settings).fit(X).loglik_ for X in Xs])
+
+
+def theirs(Xs: np.ndarray, **settings: int) -> np.ndarray:
+    """Log-likelihoods of scikit-learn's fits."""
+    return np.array([Theirs(**settings).fit(X).score(X) * len(X) for X in Xs])
+
+
+def timed(function: Callable[..., Fits | np.ndarray], *args: np.ndarray, **settings: int) -> tuple[float, Any]:
+    """Seconds of a call, and what came of it."""
     began = time.perf_counter()
-    found = function()
+    found = function(*args, **settings)
     return time.perf_counter() - began, found
 
 
@@ -71,12 +83,11 @@ def table(m: int, loop: int) -> str:
         Xs = data(case, m)
         settings = {"n_components": case.k, "random_state": 0}
         fit_many(Xs[:20], **settings)  # loads libraries, starts threads
-        seconds, ours = timed(lambda: fit_many(Xs, **settings))  # noqa: B023
-        some = Xs[:loop]
-        singly, single = timed(lambda: np.array([Ours(**settings).fit(X).loglik_ for X in some]))  # noqa: B023
-        theirs, other = timed(lambda: np.array([Theirs(**settings).fit(X).score(X) * len(X) for X in some]))  # noqa: B023
+        seconds, ours = timed(fit_many, Xs, **settings)
+        one_by_one, single = timed(singly, Xs[:loop], **settings)
+        beside_ours, other = timed(theirs, Xs[:loop], **settings)
         cells = [f"{m:,}, {case.name}", f"{case.n}", f"{case.d}", f"{case.k}", f"{seconds:.2f}"]
-        for total, loglik in ((singly * m / loop, single), (theirs * m / loop, other)):
+        for total, loglik in ((one_by_one * m / loop, single), (beside_ours * m / loop, other)):
             gap = ours.loglik[:loop] - loglik
             cells += [f"{total:.0f}", f"{total / seconds:.0f}", f"{(gap < -SAME).sum()} / {(gap > SAME).sum()}"]
         lines.append("| " + " | ".join([*cells, str(len(ours.alone))]) + " |")

@@ -58,9 +58,10 @@ class InMemory:
     @cached_property
     def total(self) -> float:
         """Sum of the weights."""
-        if self.chosen is None or self.rows.weight is None:
-            return float(self.n_rows) if self.rows.weight is None else self.rows.total
-        return float(self.rows.weight[self.chosen].sum())
+        weight = self.rows.weight
+        if weight is None:
+            return float(self.n_rows)
+        return float((weight if self.chosen is None else weight[self.chosen]).sum())
 
     def cuts(self, size: int) -> Iterator[slice]:
         """Where the rows are cut, ``size`` at a time; the last block may be shorter."""
