@@ -36,7 +36,7 @@ def weights_with(value, row=3):
 BAD_ROWS = {
     "inf": (with_entry(np.inf), ["finite", "row 7", "column 1", "inf"]),
     "minus inf": (with_entry(-np.inf), ["finite", "row 7", "column 1", "-inf"]),
-    "nan": (with_entry(np.nan), ["row 7", "column 1", "NaN"]),
+    "nan in all of a column": (X * [1.0, np.nan], ["column 1", "value"]),
     "inf far down": (with_entry(np.inf, 150_000, 0, blobs(200_000, 2)), ["row 150000", "column 0"]),
     "inf in float32": (with_entry(np.inf, rows=X.astype(np.float32)), ["row 7", "column 1"]),
     "inf in a named column": (
@@ -50,7 +50,7 @@ BAD_ROWS = {
     "a number": (3.0, ["2D|shape|scalar"]),
     "complex": (X + 1j, ["[Cc]omplex"]),
     "strings": (np.full((5, 2), "tall"), ["number|string|convert"]),
-    "None": (np.full((5, 2), None), ["finite|number|NaN"]),
+    "None": (np.full((5, 2), None), ["column 0", "value"]),
 }
 
 
@@ -61,7 +61,7 @@ def test_rows(bad):
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic", "icl"])
-@pytest.mark.parametrize("bad", ["inf", "nan", "inf far down", "empty", "3-D"])
+@pytest.mark.parametrize("bad", ["inf", "inf far down", "empty", "3-D"])
 def test_rows_after_the_fit(bad, method):
     rows, words = BAD_ROWS[bad]
     assert_says(words, getattr(fit(), method), rows)

@@ -87,7 +87,7 @@ def test_a_part_on_which_a_component_collapses_is_left():
     x[:: len(x) // 12] = [30.0, 30.0, 30.0]
     gm = GaussianMixture(2, random_state=0)
     task = gm._task(x, None)
-    sample = initialize.draw(task.problem.source, 2, task.problem.update.family.frame, np.random.default_rng(0))
+    sample = initialize.draw(task.problem, 2, np.random.default_rng(0))
     begin = initialize.at_means(np.array([[0.0, 0, 0], [30.0, 30.0, 30.0]]), task.problem.update)
     sound = initialize.at_means(np.array([[-1.0, 0, 0], [1.0, 0.0, 0.0]]), task.problem.update)
     assert start.grown(task.problem, sample, begin, task.driver, 50, 0) is begin

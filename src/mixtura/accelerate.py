@@ -52,7 +52,7 @@ from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate
 from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.priors import EigenvalueRatio
-from mixtura.rows import Array
+from mixtura.rows import Array, Rows
 from mixtura.truncated import truncated
 from mixtura.update import MStep
 
@@ -454,15 +454,24 @@ def extrapolation(chart: Chart, first: Mixture, last: Mixture, stride: float) ->
 DRIVERS: dict[str, Driver] = {"lbfgs": lbfgs, "squarem": squarem}
 
 
-def driver_of(accelerate: Any, update: MStep, covariance_type: str, truncate: int | None = None) -> Driver:
+def driver_of(
+    accelerate: Any, update: MStep, covariance_type: str, truncate: int | None = None, rows: Rows | None = None
+) -> Driver:
     """The driver that a user asked for; "auto" is the fastest one that the problem allows, None is plain EM.
 
-    With ``truncate`` it is that of truncated.py.
+    With ``truncate`` it is that of truncated.py, which takes exact ``rows`` only.
     """
     if truncate is not None:
-        if update.box is not None:
+        beside = {
+            "noise": update.box is not None,
+            "missing values": rows is not None and rows.missing is not None,
+            "error_covariance": rows is not None and rows.noise is not None,
+            "labels": rows is not None and rows.label is not None,
+        }
+        if any(beside.values()):
             raise ValueError(
-                f"truncate works without noise only, got truncate={truncate} and noise=True: leave one out"
+                f"truncate works without {', '.join(beside)} only, got truncate={truncate} with "
+                f"{' and '.join(name for name, there in beside.items() if there)}: use truncate=None"
             )
         if accelerate not in (None, "auto"):
             raise ValueError(f'truncate works with plain EM only, got accelerate={accelerate!r}: use "auto" or None')

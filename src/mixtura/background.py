@@ -72,12 +72,14 @@ SPLIT_TOL = 1e-9
 class Box:
     """A parallelepiped: x = ``corner`` (d,) + u @ ``edges`` (d, d) for u in the unit cube.
 
-    ``flat``: the rows have no spread along some edge.
+    ``flat``: the rows have no spread along some edge.  ``log_lengths`` (d,): those of the sides of the bounding box,
+    whatever box this is; they are the volume for rows that tell some of the features only.
     """
 
     corner: Array
     edges: Array
     log_volume: float
+    log_lengths: Array
     flat: bool = False
 
 
@@ -94,6 +96,13 @@ class Background:
         """log w_0 / V."""
         return float(np.log(self.weight)) - self.box.log_volume if self.weight > 0 else LOG_ZERO
 
+    def log_joint_of(self, missing: NDArray[np.bool_] | None) -> Array:
+        """log w_0 / V_o for rows of which only the features o are not ``missing`` (b, d), (b,); V for complete ones."""
+        if missing is None or not self.weight > 0:
+            return np.asarray(self.log_joint)
+        volume = np.where(missing.any(axis=1), ~missing @ self.box.log_lengths, self.box.log_volume)
+        return np.asarray(np.log(self.weight) - volume)
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Draws (n, d) from the uniform distribution on the box."""
         return np.asarray(self.box.corner + rng.random((n, len(self.box.corner))) @ self.box.edges)
@@ -103,6 +112,7 @@ class Background:
         return {
             "weight": self.weight,
             "log_volume": self.box.log_volume,
+            "log_lengths": self.box.log_lengths.tolist(),
             "corner": self.box.corner.tolist(),
             "edges": self.box.edges.tolist(),
             "flat": self.box.flat,
@@ -114,7 +124,10 @@ class Background:
         if document is None:
             return None
         corner, edges = (np.asarray(document[key], dtype=np.float64) for key in ("corner", "edges"))
-        return cls(float(document["weight"]), Box(corner, edges, float(document["log_volume"]), document["flat"]))
+        lengths = document.get("log_lengths")  # files of before have none: the box around this one
+        log_lengths = np.log(np.abs(edges).sum(axis=0)) if lengths is None else np.asarray(lengths, dtype=np.float64)
+        box = Box(corner, edges, float(document["log_volume"]), log_lengths, document["flat"])
+        return cls(float(document["weight"]), box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +142,19 @@ class _Extent:
 
 
 def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) -> Box:
-    """The smaller of the two boxes around the rows.
+    """The smaller of the two boxes around the rows; around incomplete ones the bounding box, for of a box along other
+    axes no feature by itself is uniform.
 
     ``floor`` (d, d) is the smallest covariance of a component, ``gaussian`` (d, d) that of one component for all rows.
     """
+    d = source.n_features
+    if source.rows.missing is not None:
+        x = source.rows.x
+        low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
+        return _box(np.zeros(d), np.eye(d), low, high, floor, gaussian, None)
     overall = given(source, None, engine, dense=True)
     mean = overall.center[0] + overall.shift()[0]
     _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
-    d = len(mean)
 
     def extent(rows: Rows) -> _Extent:
         y = np.subtract(rows.x, mean, order="C")
@@ -144,14 +162,14 @@ def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) 
         return _Extent(both.min(axis=0), both.max(axis=0))
 
     reach = reduce(engine, extent, source.blocks(block_rows(OF_LAYOUT[True], 1, d)))
-    boxes = (
-        _box(mean, directions, reach.low[part], reach.high[part], floor, gaussian)
-        for directions, part in ((np.eye(d), slice(0, d)), (axes.T, slice(d, None)))
-    )
-    return min(boxes, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
+    upright = _box(mean, np.eye(d), reach.low[:d], reach.high[:d], floor, gaussian, None)
+    turned = _box(mean, axes.T, reach.low[d:], reach.high[d:], floor, gaussian, upright.log_lengths)
+    return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
 
-def _box(mean: Array, directions: Array, low: Array, high: Array, floor: Array, gaussian: Array) -> Box:
+def _box(
+    mean: Array, directions: Array, low: Array, high: Array, floor: Array, gaussian: Array, log_lengths: Array | None
+) -> Box:
     """The box along unit ``directions`` (d, d), a row each, between ``low`` and ``high`` (d,) seen from the mean."""
     least, instead = (
         np.sqrt(2 * np.pi * np.einsum("ij,jk,ik->i", directions, matrix, directions)) for matrix in (floor, gaussian)
@@ -159,7 +177,9 @@ def _box(mean: Array, directions: Array, low: Array, high: Array, floor: Array, 
     flat = high - low < least
     length = np.where(flat, instead, high - low)
     low = np.where(flat, 0.5 * (low + high - instead), low)
-    return Box(mean + low @ directions, length[:, None] * directions, float(np.log(length).sum()), bool(flat.any()))
+    log = np.log(length)
+    own = log if log_lengths is None else log_lengths
+    return Box(mean + low @ directions, length[:, None] * directions, float(log.sum()), own, bool(flat.any()))
 
 
 def remarks(background: Background | None) -> dict[str, str]:

@@ -233,7 +233,12 @@ def hardly_resolved(update: MStep, x: AnyArray, names: Sequence[str] | None) -> 
     named = _named(names, x.shape[1])
     coarse = np.flatnonzero(spread <= step * np.abs(update.overall.means[0]))
     # A constant column has nothing to lose, and a row astray moves the mean but not the others.
-    return [named[j] for j in coarse if np.ptp(x[:, j]) > 0 and spread[j] <= step * abs(float(np.median(x[:, j])))]
+    found = []
+    for j in coarse:
+        values = x[:, j][~np.isnan(x[:, j])]
+        if np.ptp(values) > 0 and spread[j] <= step * abs(float(np.median(values))):
+            found.append(named[j])
+    return found
 
 
 def remarks(

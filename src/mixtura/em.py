@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mixtura import told
 from mixtura.covariance import Diagonal
 from mixtura.engine import Engine
 from mixtura.mixture import Mixture
@@ -57,13 +58,15 @@ class Reason(StrEnum):
 class Problem:
     """What stays the same from pass to pass: the data, where they are worked on, and the M-step.
 
-    ``origin`` (d,) is the point about which the fast kernels take their sums.
+    ``origin`` (d,) is the point about which the fast kernels take their sums.  ``gaussian`` is that of all rows, where
+    rows are not exact: it fills in what is missing, for a start.
     """
 
     source: InMemory
     origin: Array
     engine: Engine
     update: MStep
+    gaussian: Mixture | None = None
 
     @cached_property
     def second(self) -> Array:
@@ -77,7 +80,13 @@ class Problem:
             found = pooled(model.scores, self.origin, self.second) if suited else None
             if found is not None:
                 return found
-        return exact(model.scores, self.origin)
+        return exact(model.scores, self.origin, labelled=self.source.rows.label is not None)
+
+    def statistics(self, model: Mixture) -> Statistics:
+        """The sums of a pass."""
+        if self.source.rows.exact:
+            return one_pass(self.observation(model), self.source, self.engine)
+        return told.one_pass(model, self.source, self.origin, self.engine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +130,7 @@ class EStep:
 
 def e_step(problem: Problem, model: Mixture) -> EStep:
     """One pass over the data."""
-    statistics = one_pass(problem.observation(model), problem.source, problem.engine)
+    statistics = problem.statistics(model)
     return EStep(model, statistics, statistics.objective + problem.update.penalty(model))
 
 

@@ -22,17 +22,16 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
-from mixtura import em, evaluate, pruned, runs, start, validation
+from mixtura import available, em, evaluate, pruned, runs, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
 from mixtura.covariance import suited
 from mixtura.engine import Engine, make_engine, one_blas_thread
 from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
-from mixtura.observe import Observation
 from mixtura.priors import prior_of
 from mixtura.progress import Printer
-from mixtura.rows import AnyArray, Array, InMemory, Rows, present
+from mixtura.rows import Array, InMemory, Rows, effective_rows, present
 from mixtura.runs import Run, Task
 from mixtura.shapes import answer_dtype, covariances_from_precisions, covariances_in, fits, shape_of
 from mixtura.statistics import bulk_scale, given
@@ -241,6 +240,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         # Not that nothing is checked: scikit-learn has no other way to say that 1-D X is welcome, as one feature
         # (the tag one_d_array would say that nothing else is).
         tags.no_validation = True
+        tags.input_tags.allow_nan = True
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -248,17 +248,34 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     # fitting -------------------------------------------------------------------------------------------------
 
-    def fit(self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+    ) -> Self:
         """Fit the mixture to the rows of X.
 
         Parameters
         ----------
         X : array-like or frame of shape (n, d)
-            Finite rows; a 1-D array is one feature.
+            Rows; a 1-D array is one feature.  NaN is a missing value: the likelihood is that of the values that are
+            there, which is right where values are missing at random (Rubin 1976), whatever the others say.
         y : ignored
             Present for scikit-learn.
         sample_weight : array-like of shape (n,) or None
             Weights of the rows; an integer weight is the same as so many equal rows.
+        labels : array-like of shape (n,) or (n, K), or None
+            Where rows belong, as far as that is known: a component, or -1; or a boolean mask of components that are
+            allowed.  ``loglik_`` is then that of rows and labels together.  With ``noise`` a mask may have a last
+            column for the background; without it, rows that may belong to any component may belong to it, too.
+        error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
+            Variances, or covariances, of the errors that the rows were measured with, in squared units of the data.
+            The mixture is then that of the points without their errors (extreme deconvolution: Bovy, Hogg and Roweis,
+            Annals of Applied Statistics 5, 2011).
 
         Returns
         -------
@@ -277,7 +294,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         array([[1.]])
         """
         with one_blas_thread():
-            self._fit(self._task(X, sample_weight))
+            self._fit(self._task(X, sample_weight, labels, error_covariance))
         self._say(self.remarks_, stacklevel=3)
         return self
 
@@ -304,7 +321,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         return Printer(self.verbose, self.covariance_type, task.scale)
 
     def fit_iter(
-        self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
     ) -> Iterator[tuple[Mixture, float]]:
         """Fit pass by pass: an iterator of (mixture, its objective in total nats), the first being the start.
 
@@ -338,7 +361,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             )
         outcomes: dict[int, Outcome] = {}
         with one_blas_thread():
-            task = self._task(X, sample_weight)
+            task = self._task(X, sample_weight, labels, error_covariance)
             starts = self._starts(task, outcomes)
             number, begin = next(starts)
             if self.n_init != "auto":
@@ -367,12 +390,24 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
                 return
 
     def fit_predict(
-        self, X: ArrayLike, y: object = None, *, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
     ) -> NDArray[np.intp]:
         """Fit the mixture to X and return the most probable component of each row, (n,)."""
-        return self.fit(X, sample_weight=sample_weight).labels_
+        return self.fit(X, sample_weight=sample_weight, labels=labels, error_covariance=error_covariance).labels_
 
-    def _task(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Task:
+    def _task(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        labels: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+    ) -> Task:
         validation.count(self.n_components, "n_components")
         validation.count(self.max_iter, "max_iter", least=0)
         validation.number(self.tol, "tol")
@@ -387,18 +422,25 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         prior = prior_of(self.prior, family, self.covariance_type)
         noise = validation.switch(self.noise, "noise")
         reg_covar = 0.0 if self.reg_covar is None else validation.number(self.reg_covar, "reg_covar")
-        x = self._rows(X, reset=True)
+        everything = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
+        x, weight, names = everything.x, everything.weight, getattr(self, "feature_names_in_", None)
         validation.family(self.covariance_type, x.shape[1])
-        weight = validation.sample_weight(sample_weight, len(x))
+        known = validation.known_labels(labels, len(x), int(self.n_components), background=noise)
+        everything = replace(everything, label=known)
         there = present(weight)
-        rows = Rows(x, weight)[there]
+        rows = everything[there]
+        validation.some_told(rows.missing, names)
         unit = rows.total / len(rows)
-        source = InMemory(rows if weight is None else Rows(rows.x, weight[there] / unit))
-        engine = self._engine()
-        overall = given(source, None, engine, dense=not family.diagonal)
-        variances = np.diagonal(overall.second[0]) if overall.second.ndim == 3 else overall.second[0]
-        validation.measurable(source.rows.x, variances / overall.count, getattr(self, "feature_names_in_", None))
-        scale = bulk_scale(source, np.sqrt(variances / overall.count))
+        source = InMemory(rows if rows.weight is None else replace(rows, weight=rows.weight / unit))
+        engine, gaussian = self._engine(), None
+        if rows.exact:
+            overall = given(source, None, engine, dense=not family.diagonal)
+            variances = np.diagonal(overall.second[0]) if overall.second.ndim == 3 else overall.second[0]
+            validation.measurable(source.rows.x, variances / overall.count, names)
+            scale = bulk_scale(source, np.sqrt(variances / overall.count))
+        else:
+            validation.measurable(source.rows.x, available.moments(source.rows)[1], names)
+            gaussian, overall, scale = available.gaussian_of(source, engine, dense=not family.diagonal)
         update = m_step(
             family,
             overall,
@@ -416,10 +458,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         if self.mixing == "equal":
             given_ones.append(self.weights_init)
         return Task(
-            x=x,
+            rows=everything,
             present=there,
-            problem=em.Problem(source, update.overall.means[0], engine, update),
-            driver=driver_of(self.accelerate, update, self.covariance_type, self.truncate),
+            problem=em.Problem(source, update.overall.means[0], engine, update, gaussian),
+            driver=driver_of(self.accelerate, update, self.covariance_type, self.truncate, everything),
             tol=float(self.tol),
             max_iter=int(self.max_iter),
             member=not self.warm_start and all(value is None for value in given_ones),
@@ -428,7 +470,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             total_weight=rows.total,
             n_present=float(len(rows)),
             entropy=start.entropy_of(self.random_state),
-            names=getattr(self, "feature_names_in_", None),
+            names=names,
         )
 
     def _engine(self) -> Engine:
@@ -439,32 +481,41 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             )
         return make_engine(self.engine, self.n_jobs)
 
-    def _rows(self, X: Any, *, reset: bool) -> AnyArray:
-        """X as (n, d) rows of a real, finite dtype; names and number of features are kept or compared."""
+    def _rows(
+        self, X: Any, *, reset: bool, weight: ArrayLike | None = None, error_covariance: ArrayLike | None = None
+    ) -> Rows:
+        """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept or
+        compared."""
         ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
         if ndim == 1 and (reset or self.n_features_in_ == 1):
             X = np.asarray(X)[:, None]
         x = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         x = validation.real_rows(x)
-        validation.finite(x, getattr(self, "feature_names_in_", None))
-        return x
+        validation.finite(x, getattr(self, "feature_names_in_", None), missing=True)
+        missing = validation.missing(x)
+        return Rows(
+            x,
+            validation.sample_weight(weight, len(x)),
+            missing,
+            validation.error_covariance(error_covariance, x, missing),
+        )
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""
         components, background = run.last.model.components, run.last.model.background
         model = components.beside(background)  # as it is kept, to the last bit
-        evaluated = model.observation, task.x, task.problem.engine
+        evaluated = model, task.rows, task.problem.engine
         if self.truncate is None:
             labels, loglik = evaluate.labels(*evaluated), run.history[-1]["loglik"]
         else:  # the passes tell a lower bound
-            labels, log_density = pruned.labels_and_log_density(model, *evaluated[1:])
+            labels, log_density = pruned.labels_and_log_density(model, task.rows.x, task.problem.engine)
             own, weight = log_density[task.present], task.problem.source.rows.weight
             loglik = float(own.sum() if weight is None else weight @ own) * task.scale
         found = runs.diagnosis(task, model, labels[task.present])
         remarks = runs.remarks(task, run, found, self._n_parameters(model))
         if self.on_degenerate == "raise" and "degenerate" in remarks:
             raise ValueError(remarks["degenerate"])
-        self._publish(components, background, task.entropy, answer_dtype(task.x))
+        self._publish(components, background, task.entropy, answer_dtype(task.rows.x))
         self.history_ = run.history
         self.log_likelihood_history_ = [one["loglik"] for one in run.history]
         self.lower_bounds_ = [one["objective"] / task.total_weight for one in run.history]
@@ -475,7 +526,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.converged_ = run.converged
         self._landscape = runs.landscape(task, outcomes)
         self._compared = runs.compared(labels[task.present])
-        self._n_rows, self._total_weight = len(task.x), task.total_weight
+        self._n_rows, self._total_weight = len(task.rows), task.total_weight
         self.labels_ = labels
         self.diagnostics_ = [asdict(one) for one in found]
         self.dropped_ = [asdict(one) for one in run.dropped]
@@ -540,7 +591,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         d = task.problem.source.n_features
         own, make = (
             self._own_start(task, k, d),
-            start.make_start(self._init_rule(), task.problem.source, task.x, task.present),
+            start.make_start(self._init_rule(), task.problem, task.rows.x, task.present),
         )
         warm = getattr(self, "mixture_", None) if self.warm_start else None
         if warm is not None and warm.means.shape == (k, d) and self._fitted_as_now():
@@ -588,7 +639,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         weights, background = None, task.problem.update.box is not None
         if self.weights_init is not None:
             weights = validation.weights_of(self.weights_init, k, name="weights_init", background=background)
-        resp = start.own_responsibilities(arrays, len(task.x), k, background=background)
+        resp = start.own_responsibilities(arrays, len(task.rows), k, background=background)
         return start.OwnStart(
             weights=weights,
             means=None if self.means_init is None else validation.means_of(self.means_init, k, d, name="means_init"),
@@ -598,30 +649,37 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     # using ---------------------------------------------------------------------------------------------------
 
-    def _evaluated(self, X: ArrayLike) -> tuple[Observation, AnyArray, Engine]:
+    def _evaluated(
+        self, X: ArrayLike, error_covariance: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> tuple[Mixture, Rows, Engine]:
         """What an evaluation at the rows of X needs."""
         check_is_fitted(self)
-        return self._model.observation, self._rows(X, reset=False), self._engine()
+        rows = self._rows(X, reset=False, weight=sample_weight, error_covariance=error_covariance)
+        return self._model, rows, self._engine()
 
-    def _answer_dtype(self, x: AnyArray) -> np.dtype[Any]:
-        """The dtype in which a model fitted in its own answers at rows ``x``."""
-        return np.result_type(self._dtype, answer_dtype(x))
+    def _answer_dtype(self, rows: Rows) -> np.dtype[Any]:
+        """The dtype in which a model fitted in its own answers at these rows."""
+        return np.result_type(self._dtype, answer_dtype(rows.x))
 
-    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable component of each row of X (n, d), of shape (n,); -1 for the background."""
-        return evaluate.labels(*self._evaluated(X))
+    def predict(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> NDArray[np.intp]:
+        """The most probable component of each row of X (n, d), of shape (n,); -1 for the background.
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+        Here and in the other methods NaN is a missing value, and ``error_covariance`` is as in :meth:`fit`.
+        """
+        return evaluate.labels(*self._evaluated(X, error_covariance))
+
+    def predict_proba(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
         """Posterior probabilities of the components for each row of X (n, d), of shape (n, K).
 
-        With ``noise`` the shape is (n, K + 1), the last column being the background.
+        With ``noise`` the shape is (n, K + 1), the last column being the background.  A row of which nothing is known
+        has the weights.
         """
-        evaluated = self._evaluated(X)
+        evaluated = self._evaluated(X, error_covariance)
         return evaluate.responsibilities(*evaluated, self._answer_dtype(evaluated[1]))
 
-    def score_samples(self, X: ArrayLike) -> Array:
-        """Log density of each row of X (n, d), of shape (n,)."""
-        evaluated = self._evaluated(X)
+    def score_samples(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
+        """Log density of what is known of each row of X (n, d), errors included, of shape (n,)."""
+        evaluated = self._evaluated(X, error_covariance)
         return evaluate.log_density(*evaluated, self._answer_dtype(evaluated[1]))
 
     def logpdf(self, X: ArrayLike) -> Array:
@@ -632,9 +690,16 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """Density of each row of X (n, d), of shape (n,); float64, because densities of small units leave float32."""
         return np.asarray(np.exp(evaluate.log_density(*self._evaluated(X))))
 
-    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        error_covariance: ArrayLike | None = None,
+    ) -> float:
         """Mean log density of the rows of X (n, d), per unit of weight."""
-        totals = self._totals(X, sample_weight)
+        totals = self._totals(X, sample_weight, error_covariance)
         return totals.loglik / totals.count
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
@@ -646,25 +711,60 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         rows, labels = self._model.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
         return rows.astype(self._dtype, copy=False), labels
 
-    def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
-        """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better."""
-        return evaluate.bic(self._totals(X, sample_weight), self.df_)
+    def bic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> float:
+        """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better.
 
-    def aic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        A weight says how often a row came: n is the sum of the weights.  With ``effective_size`` weights say how much a
+        row stands for (survey weights, importance weights): only their ratios count, and n is (sum w)^2 / sum w^2, the
+        number of equally weighted rows that tell as much (Kish, *Survey Sampling*, 1965).  The same holds for
+        :meth:`aic` and :meth:`icl`.
+        """
+        return evaluate.bic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
+
+    def aic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> float:
         """Akaike information criterion, 2 df - 2 loglik, lower being better (Akaike 1974)."""
-        return evaluate.aic(self._totals(X, sample_weight), self.df_)
+        return evaluate.aic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 
-    def icl(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    def icl(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> float:
         """Integrated completed likelihood by hard assignment, bic - 2 sum log max_k r_k, lower being better.
 
         C. Biernacki, G. Celeux and G. Govaert, IEEE Transactions on Pattern Analysis 22, 2000.
         """
-        return evaluate.icl(self._totals(X, sample_weight), self.df_)
+        return evaluate.icl(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 
-    def _totals(self, X: ArrayLike, sample_weight: ArrayLike | None) -> evaluate.Totals:
-        observation, x, engine = self._evaluated(X)
-        weight = validation.sample_weight(sample_weight, len(x))
-        return evaluate.totals(observation, Rows(x, weight)[present(weight)], engine)
+    def _totals(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> evaluate.Totals:
+        model, rows, engine = self._evaluated(X, error_covariance, sample_weight)
+        totals = evaluate.totals(model, rows[present(rows.weight)], engine)
+        if not validation.switch(effective_size, "effective_size") or rows.weight is None:
+            return totals
+        return totals * (effective_rows(rows.weight) / totals.count)
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
         """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""

@@ -7,66 +7,93 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.special import entr
 
+from mixtura import told
 from mixtura.background import LABEL
-from mixtura.engine import Engine, one_blas_thread, reduce
+from mixtura.engine import Engine, one_blas_thread
 from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
-from mixtura.observe import Observation, densities, posterior
+from mixtura.observe import densities, exact
 from mixtura.rows import AnyArray, Array, InMemory, Rows
+
+if TYPE_CHECKING:
+    from mixtura.mixture import Mixture
 
 Written = Callable[[Array, Array, float | Array], AnyArray]
 """What is kept of densities up to a factor (K, b) or (K + 1, b), their sums (b,) and the logarithm of the factors: one
 entry per row."""
 
 
-def _fill(out: AnyArray, observation: Observation, x: AnyArray, engine: Engine, written: Written) -> None:
-    """Write ``written`` of every row of ``x`` into ``out``."""
+T = TypeVar("T")
 
-    def of_block(where: slice) -> None:
-        resp, total, top, _ = densities(observation, x[where])
-        with np.errstate(over="ignore"):  # a log density under the range of float32 is minus infinity there
-            out[where] = written(resp, total, top)
 
-    source = InMemory(Rows(x))
+def _each(
+    model: Mixture,
+    rows: Rows,
+    engine: Engine,
+    seen: Callable[[Any, Rows, Array, Array, float | Array], T],
+    take: Callable[[T], object],
+) -> None:
+    """``take`` in order what ``seen`` makes of each block: its place, its rows, and densities as for ``Written``."""
+    n_columns = model.n_components + (model.background is not None)
+    source = InMemory(rows)
     with one_blas_thread():
-        engine.each(of_block, source.cuts(cut(len(x), observation.block_rows)), lambda nothing: None)
+        if not rows.exact:
+            told.each(model, source, engine, seen, take)
+            return
+        observation = model.observation if rows.label is None else exact(model.scores, model.mean, labelled=True)
+
+        def of_block(where: slice) -> T:
+            block = rows[where]
+            resp, total, top, _ = densities(observation, block.x, block.allowed(n_columns))
+            return seen(where, block, resp, total, top)
+
+        engine.each(of_block, source.cuts(cut(len(rows), observation.block_rows)), take)
 
 
-def log_density(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
-    """log p(x), (n,)."""
-    out = np.empty(len(x), dtype)
-    _fill(out, observation, x, engine, lambda resp, total, top: np.log(total) + top)
+def _fill(out: AnyArray, model: Mixture, rows: Rows, engine: Engine, written: Written) -> None:
+    """Write ``written`` of every row into ``out``."""
+
+    def write(where: Any, block: Rows, *seen: Any) -> None:
+        with np.errstate(over="ignore"):  # a log density under the range of float32 is minus infinity there
+            out[where] = written(*seen)
+
+    _each(model, rows, engine, write, lambda nothing: None)
+
+
+def log_density(model: Mixture, rows: Rows, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
+    """log p of what each row tells, (n,)."""
+    out = np.empty(len(rows), dtype)
+    _fill(out, model, rows, engine, lambda resp, total, top: np.log(total) + top)
     return out
 
 
-def responsibilities(observation: Observation, x: AnyArray, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
+def responsibilities(model: Mixture, rows: Rows, engine: Engine, dtype: DTypeLike = np.float64) -> AnyArray:
     """Posterior probabilities (n, K), or (n, K + 1) with a background."""
-    n_columns = len(observation.scores.log_coef) + (observation.scores.log_background is not None)
-    out = np.empty((len(x), n_columns), dtype)
-    _fill(out, observation, x, engine, lambda resp, total, top: np.divide(resp, total, out=resp).T)
+    out = np.empty((len(rows), model.n_components + (model.background is not None)), dtype)
+    _fill(out, model, rows, engine, lambda resp, total, top: np.divide(resp, total, out=resp).T)
     return out
 
 
-def labels(observation: Observation, x: AnyArray, engine: Engine) -> NDArray[np.intp]:
+def labels(model: Mixture, rows: Rows, engine: Engine) -> NDArray[np.intp]:
     """The most probable component, (n,); LABEL where that is the background."""
-    out = np.empty(len(x), dtype=np.intp)
-    _fill(out, observation, x, engine, lambda resp, total, top: highest(resp))
-    out[out == len(observation.scores.log_coef)] = LABEL
+    out = np.empty(len(rows), dtype=np.intp)
+    _fill(out, model, rows, engine, lambda resp, total, top: highest(resp))
+    out[out == model.n_components] = LABEL
     return out
 
 
-def labels_and_log_density(observation: Observation, x: AnyArray, engine: Engine) -> tuple[NDArray[np.intp], Array]:
+def labels_and_log_density(model: Mixture, rows: Rows, engine: Engine) -> tuple[NDArray[np.intp], Array]:
     """``labels`` and ``log_density`` of one pass."""
-    out = np.empty((len(x), 2))
-    _fill(out, observation, x, engine, lambda resp, total, top: np.stack([highest(resp), np.log(total) + top], 1))
+    out = np.empty((len(rows), 2))
+    _fill(out, model, rows, engine, lambda resp, total, top: np.stack([highest(resp), np.log(total) + top], 1))
     found = out[:, 0].astype(np.intp)
-    found[found == len(observation.scores.log_coef)] = LABEL
+    found[found == model.n_components] = LABEL
     return found, out[:, 1]
 
 
@@ -87,17 +114,22 @@ class Totals:
         return Totals(*(factor * part for part in astuple(self)))
 
 
-def totals(observation: Observation, rows: Rows, engine: Engine) -> Totals:
+def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
     """What the information criteria need to know of the data."""
+    found = [Totals(0.0, 0.0, 0.0, 0.0)]
 
-    def of_block(block: Rows) -> Totals:
-        resp, total, log_density = posterior(observation, block.x)
+    def of_block(where: Any, block: Rows, resp: Array, total: Array, top: float | Array) -> Totals:
         resp /= total
         certainty, entropy = np.log(resp.max(axis=0)), entr(resp).sum(axis=0)
         weight = np.ones(len(block)) if block.weight is None else block.weight
-        return Totals(float(weight @ log_density), block.total, float(weight @ certainty), float(weight @ entropy))
+        loglik = float(weight @ (np.log(total) + top))
+        return Totals(loglik, block.total, float(weight @ certainty), float(weight @ entropy))
 
-    return reduce(engine, of_block, InMemory(rows).blocks(cut(len(rows), observation.block_rows)))
+    def add(part: Totals) -> None:
+        found[0] = found[0] + part
+
+    _each(model, rows, engine, of_block, add)
+    return found[0]
 
 
 # criteria: lower is better --------------------------------------------------------------------------------------------

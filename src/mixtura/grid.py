@@ -234,7 +234,7 @@ def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np
         resp = {}
         for k in counts:
             made = STARTS[init](sample, k, update, rng)
-            resp[k] = [evaluate.responsibilities(made.observation, sample.rows.x, Serial())]
+            resp[k] = [evaluate.responsibilities(made, sample.rows, Serial())]
         return Partitions(sample.rows, resp)
     few = max(200 + 10 * rows.x.shape[1], len(rows) // 4)
     part = InMemory(rows).sample(min(few, TREE_ROWS), rng)
@@ -600,7 +600,7 @@ def _carried(task: Task, begin: Mixture) -> Fit:
             break
     converged = latest.reason not in (None, em.Reason.MAX_ITER, em.Reason.REG_COVAR)
     rows = task.problem.source.rows
-    totals = evaluate.totals(latest.model.observation, rows, task.problem.engine) * task.scale
+    totals = evaluate.totals(latest.model, rows, task.problem.engine) * task.scale
     model = latest.model
     reason, seconds = _wrong(task, model), time.monotonic() - began
     return Fit(lambda: model, totals, latest.index, seconds, converged, reason, latest.objective)

@@ -28,7 +28,8 @@ from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
-from mixtura import validation
+from mixtura import available, validation
+from mixtura.available import filled, reliability
 from mixtura.background import LEAST, Background, clutter
 from mixtura.covariance import broadcast
 from mixtura.degeneracy import n_degenerate
@@ -56,6 +57,10 @@ COLLINEAR = 1e-12
 TIED = 1e-9
 """Difference of squares, as a part of their size, that may be rounding of none."""
 
+RELIABLE, ENOUGH = 0.9, 10
+"""Part of what the best row tells that a row has to tell, and such rows for each component and each of its numbers, for
+a start on these alone."""
+
 SHORT_RUNS = 8
 SIEVE = ((8, 3), (3, 10))
 """With n_init="auto": so many starts; at each stage so many of them, the best so far, go on to so many updates."""
@@ -74,13 +79,17 @@ def sample_rows(n_components: int, n_features: int) -> int:
     return max(SAMPLE_ROWS, 50 * n_components * n_features)
 
 
-def draw(source: InMemory, n_components: int, frame: Frame, rng: np.random.Generator) -> Sample:
-    """A sample of the source, seen in ``frame``, ordered from the middle outwards.
+def draw(problem: Problem, n_components: int, rng: np.random.Generator) -> Sample:
+    """A sample of the rows, filled in, seen in the frame of the family, ordered from the middle outwards.
 
     Seeds are drawn by running sums of weights: in this order neither that of the rows nor that of the features matters,
     and a weight of two is the same as a row that comes twice.
     """
-    return seen_in(source.sample(sample_rows(n_components, source.n_features), rng), frame)
+    source = problem.source
+    rows = source.sample(sample_rows(n_components, source.n_features), rng)
+    if problem.gaussian is not None and rows.missing is not None:
+        rows = filled(rows[np.flatnonzero(~rows.missing.all(axis=1))], problem.gaussian, problem.engine)
+    return seen_in(rows, problem.update.family.frame)
 
 
 def seen_in(rows: Rows, frame: Frame) -> Sample:
@@ -122,6 +131,18 @@ def without_clutter(sample: Sample, k: int, update: MStep) -> list[tuple[Sample,
     return found
 
 
+def reliable(sample: Sample, k: int, update: MStep) -> list[Sample]:
+    """The sample, and before it those of its rows that tell most, if there are enough of them."""
+    rows = sample.rows
+    if rows.exact:
+        return [sample]
+    told = reliability(rows, update.overall.layout.diagonal[0]).mean(axis=1)
+    best = np.flatnonzero(told >= RELIABLE * told.max())
+    if len(best) == len(rows) or len(best) < ENOUGH * k * (rows.x.shape[1] + 1):
+        return [sample]
+    return [seen_in(rows[best], update.family.frame), sample]
+
+
 def coordinates(rows: Rows, frame: Frame) -> Array:
     """The rows in a frame in which distances mean something to the family; directions without spread are left out."""
     mean = np.average(rows.x, axis=0, weights=rows.weight)
@@ -151,7 +172,10 @@ def from_responsibilities(
 ) -> Mixture:
     """The M-step of responsibilities (n, K), smoothed; with ``background`` they are (n, K + 1)."""
     dense = not update.family.diagonal
-    statistics = given(InMemory(rows), resp, Serial(), dense=dense, background=background)
+    if rows.exact:
+        statistics = given(InMemory(rows), resp, Serial(), dense=dense, background=background)
+    else:
+        statistics = available.given(rows, resp, update.overall, dense=dense, background=background)
     return update(smoothed(statistics, smoothing), None)
 
 

@@ -354,9 +354,11 @@ def _check_model(document: Any, problem: str) -> None:
 def _check_background(background: Any, n_features: int, problem: str) -> None:
     if background is None:
         return
-    if not isinstance(background, dict) or set(background) != set(_BACKGROUND):
+    if not isinstance(background, dict) or {"log_lengths", *background} != {"log_lengths", *_BACKGROUND}:
         raise ValueError(f"{problem}: background must be null or an object of {', '.join(_BACKGROUND)}")
     shapes = {"weight": (), "log_volume": (), "corner": (n_features,), "edges": (n_features, n_features)}
+    if "log_lengths" in background:  # files of before have none
+        shapes["log_lengths"] = (n_features,)
     for key, expected in shapes.items():
         if (entry := _numbers(background, key, problem)).shape != expected:
             raise ValueError(f"{problem}: {key} of background must have shape {expected}, got {entry.shape}")

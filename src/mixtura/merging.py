@@ -42,7 +42,7 @@ from mixtura.covariance import Dense
 from mixtura.engine import make_engine
 from mixtura.frames import frame
 from mixtura.mixture import Mixture, mixture_of, model_of
-from mixtura.rows import Array
+from mixtura.rows import Array, Rows
 
 MISCLASSIFIED = 0.025
 """Least chance of being taken for a row of the other for which two clusters are one (Hennig 2010)."""
@@ -132,15 +132,16 @@ def merge_clusters(
     mixture = mixture_of(gm)
     rule = METHODS[validation.one_of(method, "method", list(METHODS))]
     x = validation.points(X, mixture.n_features)
+    rows = Rows(x, missing=validation.missing(x))
     if len(x) == 0:
         raise ValueError("X must have at least one row, got none: give the rows of the fit")
     given = validation.sample_weight(sample_weight, len(x))
     weight = np.ones(len(x)) if given is None else given
-    posteriors = evaluate.responsibilities(mixture.observation, x, make_engine())
+    posteriors = evaluate.responsibilities(mixture, rows, make_engine())
     model = model_of(gm)
     behind = np.zeros(len(x), dtype=bool)
     if model.background is not None:  # as far as a row is background, it has no say in what belongs together
-        everything = evaluate.responsibilities(model.observation, x, make_engine())
+        everything = evaluate.responsibilities(model, rows, make_engine())
         behind = everything.argmax(axis=1) == mixture.n_components
         weight = weight * (1 - everything[:, -1])
     live = np.flatnonzero(mixture.weights > 0)

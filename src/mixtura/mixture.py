@@ -19,7 +19,7 @@ from mixtura.background import LABEL, Background
 from mixtura.covariance import Covariances, Dense, Diagonal, read_only
 from mixtura.engine import make_engine, one_blas_thread
 from mixtura.observe import Observation, exact
-from mixtura.rows import Array
+from mixtura.rows import Array, Rows
 from mixtura.scores import Scores, scores_of
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ class Mixture:
             return self
         return Mixture.of(self.weights * (1 - background.weight), self.means, self.layout, background)
 
+    def stored_as(self, layout: Covariances) -> Mixture:
+        """The same mixture with its covariances in another layout."""
+        return Mixture.of(self.weights, self.means, layout, self.background)
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Mixture cannot be changed: make a new one instead of setting {name!r}")
 
@@ -155,13 +159,17 @@ class Mixture:
         with one_blas_thread():
             return exact(self.scores, self.mean)
 
+    def _rows(self, X: ArrayLike) -> Rows:
+        x = validation.points(X, self.n_features)
+        return Rows(x, missing=validation.missing(x))
+
     def logpdf(self, X: ArrayLike) -> Array:
-        """Log density of each row.
+        """Log density of each row, or of what is known of it.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Finite rows; with one feature also of shape (n,).
+            Rows, NaN being a missing value; with one feature also of shape (n,).
 
         Returns
         -------
@@ -171,7 +179,7 @@ class Mixture:
         Raises
         ------
         ValueError
-            If X has another number of features, or an entry that is not finite.
+            If X has another number of features, or an entry that is infinite.
 
         Examples
         --------
@@ -179,7 +187,7 @@ class Mixture:
         >>> Mixture([1.0], [[0.0, 0.0]], [1.0]).logpdf([[0.0, 0.0]]).round(6)
         array([-1.837877])
         """
-        return evaluate.log_density(self.observation, validation.points(X, self.n_features), make_engine())
+        return evaluate.log_density(self, self._rows(X), make_engine())
 
     def pdf(self, X: ArrayLike) -> Array:
         """Density of each row of X (n, d), of shape (n,): ``exp`` of :meth:`logpdf`."""
@@ -191,17 +199,17 @@ class Mixture:
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Finite rows; with one feature also of shape (n,).
+            Rows, NaN being a missing value; with one feature also of shape (n,).
 
         Returns
         -------
         ndarray of shape (n, K)
-            Rows are finite and sum to one for every finite row of X.
+            Rows are finite and sum to one for every row of X.
 
         Raises
         ------
         ValueError
-            If X has another number of features, or an entry that is not finite.
+            If X has another number of features, or an entry that is infinite.
 
         Examples
         --------
@@ -209,11 +217,11 @@ class Mixture:
         >>> Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).responsibilities([[2.0]])
         array([[0.5, 0.5]])
         """
-        return evaluate.responsibilities(self.observation, validation.points(X, self.n_features), make_engine())
+        return evaluate.responsibilities(self, self._rows(X), make_engine())
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable component of each row of X (n, d), of shape (n,)."""
-        return evaluate.labels(self.observation, validation.points(X, self.n_features), make_engine())
+        return evaluate.labels(self, self._rows(X), make_engine())
 
     def sample(self, n: int, rng: np.random.Generator | int | None = None) -> tuple[Array, NDArray[np.intp]]:
         """Independent draws from the mixture, in random order.

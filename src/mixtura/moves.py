@@ -73,7 +73,7 @@ def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Array, Array] |
     code = family.code
     if not problem.update.plain or not 1 < k <= LARGEST or code not in cohort.suited(rows):
         return None
-    resp = evaluate.responsibilities(model.observation, rows.x, Serial())
+    resp = evaluate.responsibilities(model, Rows(rows.x), Serial())
     if family.frame == "affine":  # longest means something only in coordinates that are the same after any linear map
         rows = Rows(initialize.coordinates(rows, "affine"), rows.weight)
     board = cohort.board(rows, problem.engine)
@@ -97,7 +97,7 @@ def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Array, Array] |
     if origin is None:
         return None
     found_models = cohort.first_model(board, code, origin), cohort.model_of(board, code, best.theta)
-    begin, end = (evaluate.responsibilities(one.observation, rows.x, Serial()) for one in found_models)
+    begin, end = (evaluate.responsibilities(one, Rows(rows.x), Serial()) for one in found_models)
     return validation.one_hot(begin.argmax(axis=1), k), end
 
 

@@ -10,6 +10,9 @@ maximum.  Rows that are too far out for it (their sum underflows) are done again
 
 A background is one row more, the last: log_joint_0b = log w_0 / V, whatever the row.  Where there is one, no sum
 underflows.
+
+What is known of where a row belongs makes log_joint -inf for the other components, so that p(x_b) is the density of the
+row and of what is known.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.kernels import KERNELS, SHARED, Kernel, block_rows, choose, leaves_out, shared, well_placed
 from mixtura.rows import AnyArray, Array
@@ -59,11 +63,15 @@ class Observation:
         return leaves_out(self.kernel, self.scores.center.shape[1])
 
 
-def exact(scores: Scores, origin: Array, kernel: str | None = None) -> Observation:
-    """The observation of complete rows, by the kernel that suits the scores (or the one named)."""
+def exact(scores: Scores, origin: Array, kernel: str | None = None, *, labelled: bool = False) -> Observation:
+    """The observation of complete rows, by the kernel that suits the scores (or the one named).
+
+    Of rows that are ``labelled`` none may be skipped because it is nearer to another component.
+    """
     live = scores.live
     shift = float(live.max())
-    chosen = KERNELS[kernel or choose(scores, origin)]
+    name = kernel or choose(scores, origin)
+    chosen = KERNELS["features" if labelled and name == "screened" else name]
     operands = chosen.prepare(scores.shifted(shift), origin)
     return Observation(scores, shift, bool(shift - live.min() > WIDE), chosen, operands)
 
@@ -78,16 +86,20 @@ def pooled(scores: Scores, origin: Array, total: Array) -> Observation | None:
     return Observation(scores, shift, True, SHARED, operands, operands.common)
 
 
-def densities(observation: Observation, x: AnyArray) -> tuple[Array, Array, float | Array, Any]:
+def densities(
+    observation: Observation, x: AnyArray, allowed: NDArray[np.bool_] | None = None
+) -> tuple[Array, Array, float | Array, Any]:
     """Densities (K, b) up to a factor per row, their sums (b,), the logarithm of the factors, and what the kernel left.
 
     Densities over sums are the responsibilities; whoever needs them divides where it costs least.  Log p(x) is the
     logarithm of a sum and that of its factor, which is one number unless rows had to be looked at by themselves.  With
-    a background densities are (K + 1, b).
+    a background densities are (K + 1, b).  What is not ``allowed`` (like the densities) has none.
     """
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         resp, left = observation.kernel.joint(observation.operands, x)
         resp = _with_background(observation, resp)
+        if allowed is not None:
+            resp[~allowed] = -np.inf
         top = _subtract_maximum(resp) + observation.shift if observation.by_row else observation.shift
         np.exp(resp, out=resp)
         total = resp.sum(axis=0)
@@ -95,14 +107,8 @@ def densities(observation: Observation, x: AnyArray) -> tuple[Array, Array, floa
             return resp, total, top, left
         lost = np.flatnonzero(~((total >= UNDERFLOW) & (total < np.inf)))
     top = np.broadcast_to(top, total.shape).copy()
-    resp[:, lost], total[lost], top[lost] = _again(observation, x[lost])
+    resp[:, lost], total[lost], top[lost] = _again(observation, x[lost], None if allowed is None else allowed[:, lost])
     return resp, total, top, left
-
-
-def posterior(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
-    """Densities (K, b) up to a factor per row, their sums (b,), and log p(x) (b,)."""
-    resp, total, top, _ = densities(observation, x)
-    return resp, total, np.log(total) + top
 
 
 def log_likelihood(total: Array, top: float | Array, weight: Array | None) -> float:
@@ -134,7 +140,7 @@ def _subtract_maximum(log_joint: Array) -> Array:
     return top
 
 
-def _again(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
+def _again(observation: Observation, x: AnyArray, allowed: NDArray[np.bool_] | None) -> tuple[Array, Array, Array]:
     """The same for rows far from every component, each against its own maximum."""
     live = observation.scores.log_coef > 0.5 * LOG_ZERO
     behind = observation.scores.log_background
@@ -142,19 +148,22 @@ def _again(observation: Observation, x: AnyArray) -> tuple[Array, Array, Array]:
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         log_joint, _ = observation.kernel.joint(observation.operands, x)
         beyond = np.flatnonzero(~np.isfinite(log_joint[live]).all(axis=0))
-        if len(beyond) and not lit:
+        if lit:  # the background has them, where it may
+            beyond = beyond[:0] if allowed is None else beyond[~allowed[-1, beyond]]
+        if len(beyond):
             log_joint[:, beyond] = _beyond(observation.scores, x[beyond])
         log_joint = _with_background(observation, log_joint)
         if lit:  # which is denser at such a row than any component whose squared distance overflows
             log_joint[~np.isfinite(log_joint)] = -np.inf
         alive = live if behind is None else np.append(live, lit)
         log_joint[~alive] = -np.inf  # so far out, even the stand-in for log 0 could win
+        if allowed is not None:
+            log_joint[~allowed] = -np.inf
         top = log_joint.max(axis=0)
         resp = np.exp(log_joint - top)
         total = resp.sum(axis=0)
         top = top + observation.shift
-    if not lit:
-        top[beyond] = -np.inf
+    top[beyond] = -np.inf
     return resp, total, top
 
 

@@ -122,6 +122,8 @@ def scatter(
 
     note = [f"{_shares(levels)} ellipses"]
     colors = [_color(k) for k in range(mixture.n_components)]
+    if rows is not None:
+        rows = rows[~np.isnan(rows[:, [first, second]]).any(axis=1)]  # those that have a place in the picture
     if rows is not None and len(rows):
         n = len(rows)
         if n > ROWS_DRAWN:
@@ -197,6 +199,7 @@ def density(
     values = None
     if X is not None:
         values = np.asarray(validation.points(X, mixture.n_features)[:, index], dtype=np.float64)
+        values = values[~np.isnan(values)]
     ax = _axes(ax)
 
     whole = model_of(model)

@@ -87,7 +87,7 @@ def labels_and_log_density(model: Mixture, x: AnyArray, engine: Engine) -> tuple
         tiles = Tiles(tree.indices[tiles.component], tiles.rows, tiles.there)
         n_tiles = len(tiles.component)
         if left(scores, strength, unit, x[tiles.rows[:: n_tiles // TRIED + 1]]).mean() > WORTH:
-            return evaluate.labels_and_log_density(model.observation, x, engine)
+            return evaluate.labels_and_log_density(model, Rows(x), engine)
         for _ in engine.map(of_block, (tiles[begin : begin + TOGETHER] for begin in range(0, n_tiles, TOGETHER))):
             pass
     return labels, log_density

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,10 @@ from mixtura.engine import Serial
 from mixtura.initialize import Outcome, first_of_best
 from mixtura.mixture import Mixture
 from mixtura.progress import Printer, unfinished
-from mixtura.rows import AnyArray
+from mixtura.rows import Rows
 from mixtura.start import distinct_points
+
+Cut = TypeVar("Cut", Rows, NDArray[np.intp])
 
 COMPARED = 2_000
 """Rows by which partitions are compared, at most."""
@@ -29,12 +31,12 @@ COMPARED = 2_000
 class Task:
     """One call of fit, made ready: the problem in scaled weights, how it is run, and what brings totals back.
 
-    ``x`` holds all rows; the problem those ``present``, a slice or indices.  ``scale`` is what the weights have been
-    divided by, ``total_weight`` their sum as they were given, ``n_present`` the number of rows that count.  ``member``
-    says whether starts are of the family; ``names`` are those of the features, if they have any.
+    ``rows`` are all rows; the problem has those ``present``, a slice or indices.  ``scale`` is what the weights have
+    been divided by, ``total_weight`` their sum as they were given, ``n_present`` the number of rows that count.
+    ``member`` says whether starts are of the family; ``names`` are those of the features, if they have any.
     """
 
-    x: AnyArray
+    rows: Rows
     present: Any
     problem: em.Problem
     driver: em.Driver
@@ -143,7 +145,7 @@ def _carried_in_turn(
 def landscape(task: Task, outcomes: Mapping[int, Outcome]) -> list[tuple[dict[str, Any], NDArray[np.int32]]]:
     """What became of each start, in words and numbers, and the labels that it gives to some of the rows (see
     ``compared``)."""
-    x = compared(task.problem.source.rows.x)
+    rows = compared(task.problem.source.rows)
     return [
         (
             {
@@ -152,13 +154,13 @@ def landscape(task: Task, outcomes: Mapping[int, Outcome]) -> list[tuple[dict[st
                 "outcome": one.outcome,
                 "degenerate": one.degenerate,
             },
-            evaluate.labels(one.model.observation, x, Serial()).astype(np.int32),
+            evaluate.labels(one.model, rows, Serial()).astype(np.int32),
         )
         for _, one in sorted(outcomes.items())
     ]
 
 
-def compared(rows: AnyArray) -> AnyArray:
+def compared(rows: Cut) -> Cut:
     """Of the rows (or labels) those by which partitions are compared, COMPARED or fewer in steps of one length."""
     return rows[:: -(-len(rows) // COMPARED)]
 
@@ -168,7 +170,7 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
     numbers = np.arange(run.last.model.n_components)
     dropped: list[Diagnosis] = []
     while True:
-        labels = evaluate.labels(run.last.model.observation, task.problem.source.rows.x, task.problem.engine)
+        labels = evaluate.labels(run.last.model, task.problem.source.rows, task.problem.engine)
         found = diagnosis(task, run.last.model, labels)
         kept = [one.component for one in found if one.state in HARMLESS]
         # Where nothing healthy would be left, those that have rows at all are what there is.
@@ -183,7 +185,8 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
 
 def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
     """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
-    return diagnose(task.problem.update, model, task.problem.source.rows.x, labels, task.n_present, task.names)
+    x = task.problem.source.rows.comparable
+    return diagnose(task.problem.update, model, x, labels, task.n_present, task.names)
 
 
 def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[str, str]:

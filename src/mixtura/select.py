@@ -396,7 +396,7 @@ def selected(
     counts = validation.counts(n_components, "n_components")
     until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
     entropy = start.entropy_of(random_state)
-    x = GaussianMixture()._rows(X, reset=True)
+    x = GaussianMixture()._rows(X, reset=True).x
     asked = _named(covariance_types, x.shape[1])
     without = _without(prior, asked)
     named = {code: name for code, name in asked.items() if name not in without}
@@ -544,7 +544,7 @@ def _held_out(fit: Fit | NoFit | None, rows: Rows, task: Task) -> Totals | NoFit
         return fit
     if fit.reason:
         return NoFit("collapsed", fit.reason)
-    return evaluate.totals(fit.model.observation, rows, task.problem.engine)
+    return evaluate.totals(fit.model, rows, task.problem.engine)
 
 
 def _cross_validated(row: Mapping[str, Any], parts: Sequence[Totals | NoFit | None]) -> dict[str, Any]:

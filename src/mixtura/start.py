@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura import initialize, moves, validation
+from mixtura import available, initialize, moves, validation
+from mixtura.available import filled
 from mixtura.background import USUAL, Background
 from mixtura.covariance import Covariances
 from mixtura.degeneracy import n_degenerate
@@ -69,7 +70,11 @@ class OwnStart:
         update = problem.update
         if self.responsibilities is not None:
             dense, more = not update.family.diagonal, update.box is not None
-            statistics = given(problem.source, self.responsibilities, problem.engine, dense=dense, background=more)
+            if problem.gaussian is None:
+                statistics = given(problem.source, self.responsibilities, problem.engine, dense=dense, background=more)
+            else:
+                rows = filled(problem.source.rows, problem.gaussian, problem.engine)
+                statistics = available.given(rows, self.responsibilities, update.overall, dense=dense, background=more)
             return self.over(update(statistics, None))
         if self.means is not None:
             background = None if update.box is None else Background(USUAL, update.box)
@@ -112,14 +117,18 @@ def starts(
     if n_components == 1:  # chance has no say; of what is background there are two opinions
         n_starts = 1 if problem.update.box is None else min(n_starts, 2)
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 1)]
-    sample = initialize.draw(problem.source, n_components, problem.update.family.frame, streams[0])
+    sample = initialize.draw(problem, n_components, streams[0])
     # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
     n_made = n_components
     if make in STARTS.values() and not own.partial and not problem.update.equal_mixing:
         n_made = min(n_components, distinct_points(problem.source, n_components))
     cores: list[tuple[Sample, Background | None]] = [(sample, None)]
     if make in STARTS.values():  # the user's own function has its own opinion of what is background
-        cores = initialize.without_clutter(sample, n_made, problem.update)
+        cores = [
+            core
+            for part in initialize.reliable(sample, n_made, problem.update)
+            for core in initialize.without_clutter(part, n_made, problem.update)
+        ]
     make = TRUNCATED.get(make, make) if truncated else make
     makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
 
@@ -197,7 +206,7 @@ def _moved(
 
 def distinct_points(source: InMemory, enough: int) -> int:
     """Number of different rows, counted until there are ``enough``."""
-    x, size = source.rows.x, 64 * enough
+    x, size = source.rows.comparable, 64 * enough
     found = np.unique(x[:size], axis=0)
     while len(found) < enough and size < len(x):
         # Rows that differ from all that were found; what is left of a long table of few points is looked at once.
@@ -226,21 +235,21 @@ def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int, 
     return None
 
 
-def make_start(init: Any, source: InMemory, x: AnyArray, present: Any) -> initialize.Start:
+def make_start(init: Any, problem: Problem, x: AnyArray, present: Any) -> initialize.Start:
     """The function behind ``init``: a name of STARTS, "auto", or the user's own that returns responsibilities.
 
     The user's function sees all rows ``x`` in their order, not a sample, because it may look its answer up; its answer
-    counts for the rows that are ``present``, those of ``source``.
+    counts for the rows that are ``present``, those of ``problem``.
     """
     if callable(init):
-        return partial(_called, init, source, x, present)
+        return partial(_called, init, problem, x, present)
     name = validation.one_of(init, "init", ["auto", *STARTS])
     return STARTS[AUTO if name == "auto" else name]
 
 
 def _called(
     function: Callable[[AnyArray, int, np.random.Generator], ArrayLike],
-    source: InMemory,
+    problem: Problem,
     x: AnyArray,
     present: Any,
     sample: Sample,
@@ -250,7 +259,10 @@ def _called(
 ) -> Mixture:
     background = update.box is not None
     resp = validation.responsibilities(function(x, k, rng), len(x), k, background=background)
-    return initialize.from_responsibilities(source.rows, resp[present], update, 0, background=background)
+    rows = problem.source.rows
+    if problem.gaussian is not None:
+        rows = filled(rows, problem.gaussian, problem.engine)
+    return initialize.from_responsibilities(rows, resp[present], update, 0, background=background)
 
 
 def entropy_of(random_state: Any) -> int | None:

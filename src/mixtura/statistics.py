@@ -128,10 +128,11 @@ class Partial:
 
 def block_sums(observation: Observation, rows: Rows) -> Partial:
     """E-step of one block and its sums."""
-    resp, total, top, left = densities(observation, rows.x)
+    n_components = len(observation.scores.log_coef)
+    allowed = rows.allowed(n_components + (observation.scores.log_background is not None))
+    resp, total, top, left = densities(observation, rows.x, allowed)
     objective = log_likelihood(total, top, rows.weight)
     scale = 1.0 / total if rows.weight is None else rows.weight / total
-    n_components = len(observation.scores.log_coef)
     background = 0.0
     if len(resp) > n_components:  # first, because the responsibilities are used up
         background = float(resp[n_components] @ scale)
@@ -161,7 +162,8 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
 
     def about_means(where: slice) -> Statistics:
         rows = source.read(where)
-        resp, total, _, _ = densities(observation, rows.x)
+        allowed = rows.allowed(len(means) + (observation.scores.log_background is not None))
+        resp, total, _, _ = densities(observation, rows.x, allowed)
         scale = 1.0 / total if rows.weight is None else rows.weight / total
         return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
 
@@ -234,11 +236,14 @@ def bulk_scale(source: InMemory, deviations: Array) -> Array:
     Statistical Association 88, 1993 (their Q_n).
     """
     rows = source.sample(BULK_ROWS, np.random.default_rng(0))
-    columns = np.ascontiguousarray(rows.x.T)  # sorting along the contiguous axis is many times faster
+    columns = np.ascontiguousarray(rows.x.T)  # sorting along the contiguous axis is many times faster, NaN come last
     order = np.argsort(columns, axis=1, kind="stable")
     ordered = np.take_along_axis(columns, order, axis=1).astype(np.float64)
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-    reached = np.cumsum(weight[order], axis=1)
+    there = weight[order]
+    if rows.missing is not None:
+        there[np.take_along_axis(rows.missing.T, order, axis=1)] = 0.0
+    reached = np.cumsum(there, axis=1)
     levels = (np.arange(BULK_QUANTILES) + 0.5) / BULK_QUANTILES * (1 - 1e-12)
     ranks = [max(int(np.ceil(part * BULK_QUANTILES**2)) - 1, 0) for part in PAIRS]
     gaussian = np.sqrt(2.0) * ndtri((1 + np.array(PAIRS)) / 2)

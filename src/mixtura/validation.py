@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, Family, family_of
-from mixtura.rows import AnyArray, Array
+from mixtura.rows import UNKNOWN, AnyArray, Array
 
 SUM_TOLERANCE = 1e-6
 """How far weights may be from sum one: printed numbers are welcome, unnormalised ones are not."""
@@ -109,13 +109,14 @@ def _short(value: Any) -> str:
 # rows ----------------------------------------------------------------------------------------------------------
 
 
-def finite(x: AnyArray, names: Sequence[str] | None = None) -> None:
-    """Refuse inf and NaN, naming the first row and column that hold one."""
+def finite(x: AnyArray, names: Sequence[str] | None = None, *, missing: bool = False) -> None:
+    """Refuse inf, and NaN unless it may be ``missing``, naming the first row and column that hold one."""
     if x.dtype.kind != "f":
         return
     step = max(1, (1 << 20) // max(1, x.shape[1]))
     for start in range(0, len(x), step):
-        bad = ~np.isfinite(x[start : start + step])
+        part = x[start : start + step]
+        bad = np.isinf(part) if missing else ~np.isfinite(part)
         if bad.any():
             row, column = (int(i) for i in np.argwhere(bad)[0])
             value = x[start + row, column]
@@ -125,6 +126,132 @@ def finite(x: AnyArray, names: Sequence[str] | None = None) -> None:
                 f"X must be finite, but row {start + row}, column {column}{label} is {what}: "
                 "remove the row or replace the entry"
             )
+
+
+def missing(x: AnyArray) -> NDArray[np.bool_] | None:
+    """Which entries (n, d) are NaN; None if none is."""
+    if x.dtype.kind != "f":
+        return None
+    found = np.isnan(x)
+    return found if found.any() else None
+
+
+def some_told(missing: NDArray[np.bool_] | None, names: Sequence[str] | None = None) -> None:
+    """Refuse columns without any value."""
+    if missing is not None and (empty := missing.all(axis=0)).any():
+        column = int(np.argmax(empty))
+        label = f" ({names[column]!r})" if names is not None else ""
+        raise ValueError(f"X must have a value in each column, but column {column}{label} has none: leave it out")
+
+
+def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -> Array | None:
+    """Variances (n, d) or covariances (n, d, d) of the errors of the rows ``x``; None if there are none.
+
+    What they say of entries that are ``gone`` plays no part, and may be NaN.
+    """
+    if values is None:
+        return None
+    n, d = x.shape
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"error_covariance must be an array of numbers, got {_short(values)}: convert it first"
+        ) from None
+    if array.shape in ((), (1,), (d,)):
+        array = np.broadcast_to(array, (n, d))
+    elif array.shape == (n,) and d == 1:
+        array = array[:, None]
+    if array.shape not in ((n, d), (n, d, d)):
+        raise ValueError(
+            f"error_covariance must have shape ({n}, {d}), ({n}, {d}, {d}) or ({d},), got {array.shape}: "
+            "give variances, or a covariance matrix, for each row of X"
+        )
+    step = max(1, (1 << 20) // array[0].size)
+    diagonal, nothing = True, True
+    for start in range(0, n, step):
+        part = array[start : start + step]
+        if gone is not None and gone[start : start + step].any():
+            lost = gone[start : start + step]
+            part = np.where(lost if part.ndim == 2 else lost[:, :, None] | lost[:, None], 0.0, part)
+        _check_errors(part, start)
+        nothing = nothing and not part.any()
+        diagonal = diagonal and part.ndim == 3 and not (part * (1 - np.eye(d))).any()
+    if nothing:
+        return None
+    return np.einsum("njj->nj", array) if diagonal else array
+
+
+def _check_errors(part: Array, start: int) -> None:
+    """Refuse errors of rows from ``start`` on that are no covariances."""
+
+    def first(bad: NDArray[np.bool_]) -> int:
+        return start + int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+
+    if not np.isfinite(part).all():
+        raise ValueError(
+            f"error_covariance must be finite, but that of row {first(~np.isfinite(part))} is not: "
+            "for a value that tells nothing put NaN in X"
+        )
+    variances = part if part.ndim == 2 else np.einsum("njj->nj", part)
+    if (variances < 0).any():
+        row = first(variances < 0)
+        raise ValueError(
+            f"error_covariance must not be negative, but a variance of row {row} is {variances[row - start].min()}: "
+            "give variances, not standard deviations with a sign"
+        )
+    if part.ndim == 2:
+        return
+    scale = np.sqrt(variances)
+    size = scale[:, :, None] * scale[:, None, :]
+    skew = np.abs(part - part.transpose(0, 2, 1)) > 1e-8 * size
+    if skew.any():
+        raise ValueError(
+            f"error_covariance must be symmetric, but that of row {first(skew)} is not: "
+            "give (E + E') / 2 if that is meant"
+        )
+    unit = np.where(scale > 0, scale, 1.0)
+    correlation = part / (unit[:, :, None] * unit[:, None, :])
+    try:
+        np.linalg.cholesky(correlation + 1e-8 * np.eye(part.shape[1]))
+    except np.linalg.LinAlgError:
+        least = np.linalg.eigvalsh(correlation)[:, :1]
+        raise ValueError(
+            f"error_covariance must have no negative eigenvalue, but that of row {first(least < -1e-8)} has one: "
+            "give a covariance matrix"
+        ) from None
+
+
+def known_labels(values: Any, n: int, n_components: int, *, background: bool) -> NDArray[Any] | None:
+    """Where rows belong, as far as it is known: a component (n,), or -1; or which they may belong to, (n, K), with a
+    ``background`` also (n, K + 1).  None if nothing is known."""
+    if values is None:
+        return None
+    array = _array(values, "labels")
+    if array.dtype == bool and array.ndim == 2:
+        widths = [n_components, n_components + 1] if background else [n_components]
+        if array.shape not in [(n, width) for width in widths]:
+            raise ValueError(
+                f"labels must have shape ({n},) or ({n}, {n_components}), got {array.shape}: "
+                "give a component, or which components are allowed, for each row of X"
+            )
+        if not array.any(axis=1).all():
+            row = int(np.argmin(array.any(axis=1)))
+            raise ValueError(f"labels must allow a component in each row, but row {row} has none: allow all if unknown")
+        return None if array.all() else array
+    if array.shape != (n,) or array.dtype.kind not in "iuf" or not (array == np.floor(array)).all():
+        raise ValueError(
+            f"labels must be {n} integers from -1 (unknown) to {n_components - 1}, or a boolean array "
+            f"({n}, {n_components}), got {_short(values)} of shape {array.shape}: give one label per row of X"
+        )
+    outside = ~((array >= UNKNOWN) & (array < n_components))
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise ValueError(
+            f"labels must be from -1 (unknown) to {n_components - 1}, got {array[row]} in row {row}: "
+            "number the components from 0"
+        )
+    return None if (array == UNKNOWN).all() else array.astype(np.int32)
 
 
 SQUARABLE = 1e-300, 1e300
@@ -137,6 +264,7 @@ def measurable(x: AnyArray, variances: Array, names: Sequence[str] | None = None
         if SQUARABLE[0] < variance < SQUARABLE[1]:
             continue
         values = x[:, column].astype(np.float64)
+        values = values[~np.isnan(values)]
         if values.max() > values.min() or np.abs(values[0]) > SQUARABLE[1] ** 0.5:
             label = f" ({names[column]!r})" if names is not None else ""
             largest = float(np.abs(values).max())
@@ -157,7 +285,7 @@ def points(X: Any, n_features: int) -> AnyArray:
             "give one row per point"
         )
     x = real_rows(x)
-    finite(x)
+    finite(x, missing=True)
     return x
 
 

@@ -1,0 +1,140 @@
+"""What can be said of all rows, and of parts of them, before there is a model: available cases.
+
+A row tells a feature j with the reliability
+
+    a_nj = s_j / (s_j + e_nj)        s_j the variance of the feature, e_nj that of the error; 0 where it is missing
+
+Weighted by that, the values that are there give means and variances, less the errors' share of them.  The Gaussian of
+all rows, by EM from there, fills in what is missing: E[x | what is told].  The rows so filled in are what starts look
+at; they give a start its correlations, and the values that are there its means and variances.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mixtura import told
+from mixtura.covariance import Dense
+from mixtura.em import Problem, passes
+from mixtura.engine import Engine
+from mixtura.families import FAMILIES
+from mixtura.mixture import Mixture
+from mixtura.rows import Array, InMemory, Rows
+from mixtura.statistics import Statistics, bulk_scale
+from mixtura.update import m_step
+
+PASSES, TOL = 200, 1e-3
+"""Passes of EM for one Gaussian at most, or until they gain so little, in nats."""
+
+ENOUGH = 20_000
+"""Rows that the Gaussian of all rows is fitted to, at most."""
+
+WIDEST = 64
+"""Features up to which the Gaussian of all rows has correlations, if there are ROWS rows for each of them."""
+
+ROWS = 3
+
+LEFT = 0.05
+"""Part of a variance that is left at least when that of the errors is taken off."""
+
+TOLD = 1e-3
+"""Reliable rows without which a component is taken to have the mean and variance of all rows in a feature."""
+
+
+def errors(rows: Rows) -> Array:
+    """Variances (n, d) of the errors of the features."""
+    if rows.noise is None:
+        return np.zeros(rows.x.shape)
+    return rows.noise if rows.noise.ndim == 2 else np.einsum("njj->nj", rows.noise)
+
+
+def reliability(rows: Rows, variances: Array) -> Array:
+    """a (n, d), the features having these ``variances`` (d,)."""
+    own = np.where(variances > 0, variances, 1.0)
+    found = np.ones(rows.x.shape) if rows.noise is None else own / (own + errors(rows))
+    if rows.missing is not None:
+        found[rows.missing] = 0.0
+    return found
+
+
+def moments(rows: Rows) -> tuple[Array, Array]:
+    """Mean (d,) and variance (d,) of the values that are there, with their errors."""
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    there = np.ones(rows.x.shape) if rows.missing is None else 1.0 - rows.missing
+    mass = weight @ there
+    x = _without_nan(rows)
+    mean = weight @ x / mass
+    return mean, weight @ ((x - mean) ** 2 * there) / mass
+
+
+def _without_nan(rows: Rows) -> Array:
+    x = np.array(rows.x, dtype=np.float64)
+    if rows.missing is not None:
+        x[rows.missing] = 0.0
+    return x
+
+
+def gaussian_of(source: InMemory, engine: Engine, *, dense: bool) -> tuple[Mixture, Statistics, Array]:
+    """The Gaussian of all rows, with correlations if there are rows enough; their sums under it, matrices if ``dense``;
+    and the scale of their bulk (d,)."""
+    mean, variance = moments(source.rows)
+    scale = bulk_scale(source, np.sqrt(variance))
+    d = source.n_features
+    correlated = d <= WIDEST and len(source.rows) > ROWS * d
+    family = FAMILIES["VVV" if correlated else "VVI"]
+    less = np.average(errors(source.rows), axis=0, weights=source.rows.weight)
+    own = np.maximum(variance - less, LEFT * variance)
+    own = np.where(own > 0, own, 1.0)
+    total = Statistics(0.0, source.total, np.array([source.total]), np.zeros((1, d)), np.zeros((1, d)), mean[None])
+    total = replace(total, second=source.total * (own[None, :, None] * np.eye(d) if correlated else own[None]))
+    update = m_step(family, total, scale, equal_mixing=False)
+    part = InMemory(source.sample(ENOUGH, np.random.default_rng(0)))
+    for latest in passes(Problem(part, mean, engine, update), update.overall, tol=TOL, max_iter=PASSES):
+        model = latest.model
+    whole = model if correlated or not dense else model.stored_as(Dense(model.layout.dense))
+    statistics = told.one_pass(whole, source, model.means[0], engine)
+    if not dense and statistics.second.ndim == 3:
+        statistics = replace(statistics, second=np.einsum("kjj->kj", statistics.second).copy())
+    return model, statistics, scale
+
+
+def filled(rows: Rows, gaussian: Mixture, engine: Engine) -> Rows:
+    """The rows with what is expected in place of what is missing, which they still say is."""
+    if rows.missing is None:
+        return rows
+    expected = told.completed(gaussian, InMemory(rows), engine)
+    return replace(rows, x=np.where(rows.missing, expected, rows.x))
+
+
+def given(rows: Rows, resp: Array, overall: Mixture, *, dense: bool, background: bool = False) -> Statistics:
+    """Statistics of components that have responsibilities (n, K) for rows that are filled in; with ``background``
+    (n, K + 1).  ``overall`` is the Gaussian of all rows."""
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    resp = resp * weight[:, None]
+    behind = 0.0
+    if background:
+        resp, behind = resp[:, :-1], float(resp[:, -1].sum())
+    x, error, everywhere = rows.x, errors(rows), overall.layout.diagonal[0]
+    reliable = reliability(rows, everywhere)
+    mass, enough = resp.sum(axis=0), resp.T @ reliable
+    known = enough > TOLD
+    enough = np.where(known, enough, 1.0)
+    means = np.where(known, resp.T @ (reliable * x) / enough, overall.means)
+    second = np.empty((*means.shape, means.shape[1]) if dense else means.shape)
+    for k, own in enumerate(resp.T):
+        away = x - means[k]
+        variance = own @ (reliable * away * away) / enough[k]
+        variance = np.maximum(variance - own @ (reliable * error) / enough[k], LEFT * variance)
+        variance = np.where(known[k], variance, everywhere)
+        if not dense:
+            second[k] = mass[k] * variance
+            continue
+        scatter = (away * own[:, None]).T @ away
+        spread = np.sqrt(np.diagonal(scatter))
+        spread = np.where(spread > 0, spread, 1.0)
+        correlation = scatter / np.outer(spread, spread)
+        np.fill_diagonal(correlation, 1.0)
+        second[k] = mass[k] * correlation * np.sqrt(np.outer(variance, variance))
+    return Statistics(0.0, rows.total, mass, np.zeros_like(means), second, means, background=behind)

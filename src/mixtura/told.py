@@ -1,0 +1,225 @@
+"""What rows tell that are not their points: passes over incomplete, noisy and binned rows.
+
+A row tells a component's posterior of its point x, with moments E[x | k] and Cov[x | k].  EM needs their sums alone,
+
+    first_k  = sum_n r_nk (E[x_n | k] - a_k)
+    second_k = sum_n r_nk ((E[x_n | k] - a_k)(E[x_n | k] - a_k)' + Cov[x_n | k])
+
+and with them every M-step, prior and driver is that of exact rows.  The gradient of the log-likelihood is made of the
+same sums (Fisher's identity: it is the expected gradient of complete data).
+
+Rows come in pieces: those that tell the same features with the same error (alike.py), where there are enough of them
+to be worth a model of their own; the others one by one (onebyone.py); and intervals (binned.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura import alike, onebyone
+from mixtura.covariance import Diagonal, suited
+from mixtura.engine import Engine, reduce
+from mixtura.observe import log_likelihood
+from mixtura.rows import Array, InMemory, Rows
+from mixtura.scores import LOG_ZERO
+from mixtura.statistics import STARVED, Statistics
+
+if TYPE_CHECKING:
+    from mixtura.mixture import Mixture
+
+T = TypeVar("T")
+
+
+class Manner(NamedTuple):
+    """The functions of one way to look at rows.
+
+    ``prepare(model, rows, origin, kernel)`` makes operands for rows like these; ``seen(operands, rows)`` tells
+    densities, their sums, the logarithm of the factors, and something for ``sums(operands, rows, something, resp,
+    scale)``: mass, first and second about the means; ``completed(operands, rows, k)`` tells E[x | k] - m_k and
+    Cov[x | k].
+    """
+
+    prepare: Callable[[Mixture, Rows, Array, str | None], Any]
+    seen: Callable[[Any, Rows], tuple[Array, Array, Any, Any]]
+    sums: Callable[[Any, Rows, Any, Array, Array], tuple[Array, Array, Array]]
+    completed: Callable[[Any, Rows, int], tuple[Array, Array]]
+
+
+MANNERS: dict[str, Manner] = {
+    "alike": Manner(alike.prepare, alike.seen, alike.sums, alike.completed),
+    "one by one": Manner(lambda model, *_: onebyone.prepare(model), onebyone.seen, onebyone.sums, onebyone.completed),
+}
+
+TASK_ROWS = 1 << 14
+"""Rows of a piece at most."""
+
+CALLS, DENSE, DIAGONAL = 1e6, 0.5, 10.0
+"""What the calls for a pattern cost, and d^3 for each row and component of dense covariances, or d of diagonal ones,
+that is looked at by itself, in nanoseconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Rows, by their numbers, and the manner in which they are looked at, ``size`` at a time."""
+
+    manner: str
+    index: NDArray[np.intp]
+    size: int
+
+
+def _of_one_layout(model: Mixture, rows: Rows) -> Mixture:
+    """The model in the layout that its posterior covariances have: dense, if those of the errors are."""
+    if rows.noise is None or rows.noise.ndim == 2 or not isinstance(model.layout, Diagonal):
+        return model
+    return model.stored_as(suited(model.layout, diagonal=False))
+
+
+def pieces(source: InMemory, model: Mixture) -> Iterator[Piece]:
+    """The rows of a source in pieces, the same for models of one size and layout."""
+    k, d, dense = model.n_components, model.n_features, not isinstance(model.layout, Diagonal)
+    alone = k * (DENSE * d**3 + 20 * d if dense else DIAGONAL * d)
+    groups, others = source.patterns.groups(int(CALLS / alone) + 1)
+    untold = []
+    for group in groups:
+        missing = source.read(group[:1]).missing
+        if missing is not None and missing.all():  # there is no mixture of no features
+            untold.append(group)
+            continue
+        yield from _cut("alike", group, TASK_ROWS)
+    others = np.sort(np.concatenate([others, *untold])) if untold else others
+    yield from _cut("one by one", others, onebyone.block_rows(k, d, dense=dense))
+
+
+def _cut(manner: str, index: NDArray[np.intp], size: int) -> Iterator[Piece]:
+    for begin in range(0, len(index), TASK_ROWS):
+        yield Piece(manner, index[begin : begin + TASK_ROWS], size)
+
+
+def _over(
+    model: Mixture, source: InMemory, piece: Piece, origin: Array, kernel: str | None = None
+) -> Iterator[tuple[Manner, Any, NDArray[np.intp], Rows]]:
+    """The blocks of a piece, with what looks at them."""
+    manner = MANNERS[piece.manner]
+    operands = manner.prepare(model, source.read(piece.index[:1]), origin, kernel)
+    size = piece.size
+    if piece.manner == "alike":
+        size = operands.observation.block_rows
+    for begin in range(0, len(piece.index), size):
+        index = piece.index[begin : begin + size]
+        yield manner, operands, index, source.read(index)
+
+
+def _seen(
+    manner: Manner, operands: Any, model: Mixture, rows: Rows, origin: Array
+) -> tuple[Array, Array, float | Array, Any]:
+    """What the manner sees, and rows that are too far out for it looked at once more."""
+    resp, total, top, left = manner.seen(operands, rows)
+    lost = np.flatnonzero(~np.isfinite(total))
+    for n in lost:
+        one = rows[n : n + 1]
+        again = alike.seen(alike.prepare(model, one, origin), one)
+        resp[:, n], total[n], top[n] = again[0][:, 0], again[1][0], np.broadcast_to(again[2], 1)[0]
+    return resp, total, top, left
+
+
+def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, kernel: str | None = None) -> Statistics:
+    """Statistics of all rows of ``source`` under one model: a whole E-step."""
+    model = _of_one_layout(model, source.rows)
+    k = model.n_components
+
+    def of_piece(piece: Piece) -> Statistics:
+        total = None
+        for manner, operands, _, rows in _over(model, source, piece, origin, kernel):
+            resp, norm, top, left = _seen(manner, operands, model, rows, origin)
+            objective = log_likelihood(norm, top, rows.weight)
+            scale = 1.0 / norm if rows.weight is None else rows.weight / norm
+            background = float(resp[k] @ scale) if len(resp) > k else 0.0  # first: responsibilities are used up
+            found = manner.sums(operands, rows, left, resp[:k], scale)
+            part = Statistics(objective, rows.total, *found, model.means, background=background)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+    cut = list(pieces(source, model))
+    statistics = reduce(engine, of_piece, cut)
+    alive = model.scores.log_coef > 0.5 * LOG_ZERO
+    if kernel is None and (statistics.mass[alive] < STARVED).any():
+        # What little there is of a component decides where it goes: nothing is left out.
+        return one_pass(model, source, origin, engine, "residual")
+    if not statistics.cancels():
+        return statistics
+    shift = statistics.shift()
+
+    def about_means(piece: Piece) -> Statistics:
+        total = None
+        for manner, operands, _, rows in _over(model, source, piece, origin, kernel):
+            resp, norm, _, _ = _seen(manner, operands, model, rows, origin)
+            resp = resp[:k] * (1.0 / norm if rows.weight is None else rows.weight / norm)
+            first, second = np.zeros_like(statistics.first), np.zeros_like(statistics.second)
+            for j, weight in enumerate(resp):
+                y, left = manner.completed(operands, rows, j)
+                y = y - shift[j]
+                first[j] = weight @ y
+                own = weight.sum() * left if left.ndim == second.ndim - 1 else np.tensordot(weight, left, axes=1)
+                second[j] = own + (weight @ (y * y) if second.ndim == 2 else (y * weight[:, None]).T @ y)
+            part = Statistics(0.0, rows.total, resp.sum(axis=1), first, second, model.means + shift)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+    again = reduce(engine, about_means, cut)
+    return Statistics(
+        statistics.objective,
+        statistics.count,
+        *(again.mass, again.first, again.second, again.center),
+        background=statistics.background,
+    )
+
+
+def each(
+    model: Mixture,
+    source: InMemory,
+    engine: Engine,
+    function: Callable[[NDArray[np.intp], Rows, Array, Array, float | Array], T],
+    take: Callable[[T], object],
+) -> None:
+    """``take`` in order what ``function`` makes of each block: the numbers of its rows, the rows, densities up to a
+    factor, their sums, and the logarithm of the factors."""
+    model, origin = _of_one_layout(model, source.rows), model.mean
+
+    def of_piece(piece: Piece) -> list[T]:
+        found = []
+        for manner, operands, index, rows in _over(model, source, piece, origin):
+            resp, total, top, _ = _seen(manner, operands, model, rows, origin)
+            found.append(function(index, rows, resp, total, top))
+        return found
+
+    def take_all(found: list[T]) -> None:
+        for one in found:
+            take(one)
+
+    engine.each(of_piece, pieces(source, model), take_all)
+
+
+def completed(model: Mixture, source: InMemory, engine: Engine) -> Array:
+    """E[x] (n, d) of the points, by all that the rows tell."""
+    model = _of_one_layout(model, source.rows)
+    origin, k = model.mean, model.n_components
+    out = np.empty((source.n_rows, source.n_features))
+
+    def of_piece(piece: Piece) -> None:
+        for manner, operands, index, rows in _over(model, source, piece, origin):
+            resp, *_ = _seen(manner, operands, model, rows, origin)
+            share = resp[:k] / resp[:k].sum(axis=0)
+            out[index] = sum(
+                weight[:, None] * (model.means[j] + manner.completed(operands, rows, j)[0])
+                for j, weight in enumerate(share)
+            )
+
+    engine.each(of_piece, pieces(source, model), lambda nothing: None)
+    return out
