@@ -39,6 +39,9 @@ ROWS = 3
 LEFT = 0.05
 """Part of a variance that is left at least when that of the errors is taken off."""
 
+WIDER = 100.0
+"""How many times the variance of the floor that of an error is, for the floor not to matter."""
+
 TOLD = 1e-3
 """Reliable rows without which a component is taken to have the mean and variance of all rows in a feature."""
 
@@ -98,6 +101,24 @@ def gaussian_of(source: InMemory, engine: Engine, *, dense: bool) -> tuple[Mixtu
     if not dense and statistics.second.ndim == 3:
         statistics = replace(statistics, second=np.einsum("kjj->kj", statistics.second).copy())
     return model, statistics, scale
+
+
+def blurred(rows: Rows, floor: Array) -> bool:
+    """Whether the error of every row is wider, in all directions that it tells, than a floor of variances (d,)."""
+    if rows.edges is not None:
+        return bool((np.diff(rows.edges)[:, 0] ** 2 > WIDER * floor).all())
+    if rows.noise is None:
+        return False
+    relative = rows.noise / (WIDER * floor if rows.noise.ndim == 2 else WIDER * np.sqrt(np.outer(floor, floor)))
+    if rows.noise.ndim == 2:
+        return bool((relative > 1 if rows.missing is None else (relative > 1) | rows.missing).all())
+    if rows.missing is not None:
+        relative = np.where(rows.missing[:, :, None] | rows.missing[:, None], 2 * np.eye(len(floor)), relative)
+    try:
+        np.linalg.cholesky(relative - np.eye(len(floor)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def filled(rows: Rows, gaussian: Mixture, engine: Engine) -> Rows:

@@ -8,6 +8,8 @@ A component of n_k rows' mass, on d features, is
     collapsed  on the floor, though it has more distinct rows than that: they lie on a line, a plane, ...
     starved    above the floor, with less mass than the d + 1 rows that show axes of its own (two where it has none),
                and no prior to make up for it
+    unresolved on the floor, where every row has an error (or an interval) that is wider: the errors explain all of its
+               spread, and the likelihood is bounded without the floor
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
     ok         none of these
 
@@ -32,7 +34,7 @@ from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array
 from mixtura.update import EPS, FLOOR, MStep
 
-HARMLESS = ("ok", "flat")
+HARMLESS = ("ok", "flat", "unresolved")
 """States that say nothing against a run."""
 
 EMPTY_MASS = 1e-6
@@ -119,7 +121,7 @@ def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Arra
         if mass[k] < EMPTY_MASS:
             found.append("empty")
         elif low[k] > 0:
-            found.append("flat" if low[k] <= low_overall[0] else "collapsed")
+            found.append("flat" if low[k] <= low_overall[0] else "unresolved" if update.blurred else "collapsed")
         elif mass[k] < needed and not update.family.pooled and update.conjugate(1) is None:
             found.append("starved")
         else:
@@ -174,6 +176,7 @@ DONE: dict[str, str] = {
     "tied": "its covariance was kept at the floor",
     "collapsed": "its covariance was kept at the floor",
     "flat": "the covariance was kept at the floor in the direction in which the data have no spread",
+    "unresolved": "its covariance was kept at the floor: the errors explain all of its spread",
     "starved": "nothing: its covariance rests on too few rows to mean much",
 }
 

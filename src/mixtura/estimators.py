@@ -451,6 +451,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             unit=unit,
             eps=float(np.finfo(answer_dtype(x)).eps),
         )
+        if not rows.exact:
+            update = replace(update, blurred=available.blurred(source.rows, update.floor_variances))
         if noise:
             floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
             update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine))
@@ -587,6 +589,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _starts(self, task: Task, outcomes: dict[int, Outcome]) -> Iterator[tuple[int, Mixture]]:
         """The mixtures to run from, in turn, each with its number; ``outcomes`` receives the short runs before them."""
+        starts = self._any_starts(task, outcomes)
+        if task.rows.label is None:
+            return starts
+        return ((number, start.reachable(begin, task.rows)) for number, begin in starts)
+
+    def _any_starts(self, task: Task, outcomes: dict[int, Outcome]) -> Iterator[tuple[int, Mixture]]:
         k = int(self.n_components)
         d = task.problem.source.n_features
         own, make = (
@@ -600,7 +608,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             weight = USUAL if self.background_ is None else self.noise_weight_
             return iter([(0, begin.beside(None if update.box is None else Background(weight, update.box)))])
         n_init = None if self.n_init == "auto" else int(self.n_init)
-        moving = isinstance(self.init, str) and self.init == "auto"
+        moving = isinstance(self.init, str) and self.init == "auto" and task.rows.label is None
         return start.starts(
             task.problem,
             k,

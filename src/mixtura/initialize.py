@@ -9,6 +9,9 @@ units that the model does not see, the start does not see either.
 The M-step of a start mixes some of the pooled scatter into each component (SMOOTHING), because a seed that caught one
 or two rows has no covariance of its own yet and would begin collapsed.  A start that the user gives is not smoothed.
 
+Where rows are labelled, the labels say which component is which: clusters are given the numbers that agree best with
+them, and labelled rows go where they belong.
+
 With a background, starts are made on the rows that do not look like it, as if there were no others (background.py).
 
 References: D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007;
@@ -24,6 +27,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
@@ -179,6 +183,25 @@ def from_responsibilities(
     return update(smoothed(statistics, smoothing), None)
 
 
+def agreeing(resp: Array, rows: Rows) -> Array:
+    """Responsibilities (n, K) of clusters, numbered so that they agree best with what is known of the rows, and none
+    where it is known that there is none."""
+    k = resp.shape[1]
+    allowed = rows.allowed(k)
+    if allowed is None:
+        return resp
+    allowed = allowed[:k].T
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    count = allowed.sum(axis=1)
+    # A row says as much as it leaves open: nothing, if it may belong to any component.
+    says = np.divide(weight, count, out=np.zeros_like(weight), where=(count > 0) & (count < k))
+    _, cluster = linear_sum_assignment(-(allowed * says[:, None]).T @ resp)
+    resp = np.where(allowed, resp[:, cluster], 0.0)
+    total = resp.sum(axis=1, keepdims=True)
+    resp = np.where(total > 0, resp, allowed)
+    return np.asarray(resp / np.maximum(resp.sum(axis=1, keepdims=True), 1e-300))
+
+
 def smoothed(statistics: Statistics, fraction: float) -> Statistics:
     """The statistics with pooled scatter added to each component about its own mean, the mass a fraction of a share."""
     if fraction == 0:
@@ -210,8 +233,8 @@ MANY = 256
 
 
 def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MStep) -> Mixture:
-    if k <= MANY:
-        return from_responsibilities(sample.rows, validation.one_hot(labels, k), update)
+    if k <= MANY or not sample.rows.exact or sample.rows.label is not None:
+        return _made(sample.rows, validation.one_hot(labels, k), update)
     source = InMemory(sample.rows)
     weight = np.ones(len(labels)) if sample.rows.weight is None else sample.rows.weight
     pairs, dense = (source, labels[:, None], weight[:, None], Serial()), not update.family.diagonal
@@ -220,17 +243,72 @@ def _from_labels(sample: Sample, labels: np.ndarray, k: int, update: MStep) -> M
     return update(smoothed(about_means, SMOOTHING), None)
 
 
+def _made(rows: Rows, resp: Array, update: MStep) -> Mixture:
+    return from_responsibilities(rows, agreeing(resp, rows), update)
+
+
 def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
     """Each row to the nearest of K seeds that were drawn far from each other."""
     weight = sample.rows.weight
     if len(sample.z) < k or sample.z.shape[1] == 0:  # fewer rows than seeds: let chance share them out
         return random(sample, k, update, rng)
-    seeds, _ = kmeans_plusplus(sample.z, k, sample_weight=weight, random_state=_seed(rng))
+    if sample.rows.label is not None and rng.random() < TRUSTED:
+        seeds = _drawn(sample.z, weight, known_means(sample, k), k, rng, growth=0.0)
+    else:
+        seeds, _ = kmeans_plusplus(sample.z, k, sample_weight=weight, random_state=_seed(rng))
     nearness = sample.z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)
     # Equally near ones are told apart by the order of the seeds, not by rounding.
     size = np.abs(nearness).max(axis=1, keepdims=True)
     nearest = (nearness >= nearness.max(axis=1, keepdims=True) - TIED * size).argmax(axis=1)
     return _from_labels(sample, nearest, k, update)
+
+
+TRUSTED = 0.75
+"""Part of the starts that begin from the means of labelled rows: few of them may lie at the edge of their cluster."""
+
+
+def known_means(sample: Sample, k: int) -> dict[int, Array]:
+    """The means, in the frame, of the rows that belong to one component for sure, by its number."""
+    allowed = sample.rows.allowed(k)
+    assert allowed is not None
+    alone = allowed.sum(axis=0) == 1
+    means = {}
+    for i, own in enumerate(allowed[:k] & alone):
+        if own.any():
+            weight = None if sample.rows.weight is None else sample.rows.weight[own]
+            means[i] = np.average(sample.z[own], axis=0, weights=weight)
+    return means
+
+
+def as_labelled(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
+    """Labelled rows to their components, all others to each of them alike, if there are labels for each component."""
+    if len(known_means(sample, k)) < k:
+        return k_means_plus_plus(sample, k, update, rng)
+    allowed = sample.rows.allowed(k)
+    assert allowed is not None
+    resp = allowed[:k].T / np.maximum(allowed[:k].sum(axis=0), 1)[:, None]
+    return from_responsibilities(sample.rows, resp, update, 0)
+
+
+def _drawn(
+    z: Array, weight: Array | None, known: dict[int, Array], k: int, rng: np.random.Generator, *, growth: float
+) -> Array:
+    """Seeds (K, q) for rows z (n, q): those ``known`` in their places, the others drawn in rounds that grow by that
+    part of them, each round by the squared distances from the seeds before."""
+    seeds = np.array(list(known.values())).reshape(-1, z.shape[1])
+    n, equal = len(z), np.ones(len(z)) if weight is None else weight
+    square = cKDTree(seeds).query(z)[0] ** 2 if len(seeds) else np.ones(n)
+    while len(seeds) < k:
+        n_more = min(max(int(growth * len(seeds)), 1), k - len(seeds))
+        chance = square * equal
+        if np.count_nonzero(chance) < n_more:  # there is a seed at nearly every row
+            chance, n_more = np.ones(n), k - len(seeds)
+        more = z[rng.choice(n, size=n_more, replace=n_more > n, p=chance / chance.sum())]
+        square = np.minimum(square, cKDTree(more).query(z)[0] ** 2) if len(seeds) else cKDTree(more).query(z)[0] ** 2
+        seeds = np.concatenate([seeds, more])
+    order = np.empty(k, dtype=np.intp)
+    order[[*known, *(i for i in range(k) if i not in known)]] = np.arange(k)
+    return np.asarray(seeds[order])
 
 
 SEED_ROWS = 10
@@ -249,18 +327,8 @@ def many_seeds(sample: Sample, k: int, update: MStep, rng: np.random.Generator) 
         return random(sample, k, update, rng)
     n_rows = min(max(SAMPLE_ROWS, SEED_ROWS * k), len(sample.z))
     part = np.sort(rng.choice(len(sample.z), size=n_rows, replace=False, shuffle=False))
-    z, weight = sample.z[part], None if sample.rows.weight is None else sample.rows.weight[part]
-    seeds = np.empty((0, z.shape[1]))
-    chance = np.ones(n_rows) if weight is None else weight
-    square = np.full(n_rows, np.inf)
-    while len(seeds) < k:
-        n_more = min(max(int(GROWTH * len(seeds)), 1), k - len(seeds))
-        if np.count_nonzero(chance) < n_more:  # there is a seed at nearly every row
-            chance, n_more = np.ones(n_rows), k - len(seeds)
-        more = z[rng.choice(n_rows, size=n_more, replace=False, p=chance / chance.sum())]
-        seeds = np.concatenate([seeds, more])
-        square = np.minimum(square, cKDTree(more).query(z)[0] ** 2)
-        chance = square if weight is None else square * weight
+    weight = None if sample.rows.weight is None else sample.rows.weight[part]
+    seeds = _drawn(sample.z[part], weight, {}, k, rng, growth=GROWTH)
     return _from_labels(sample, cKDTree(seeds).query(sample.z)[1], k, update)
 
 
@@ -279,7 +347,7 @@ def random(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> M
     """Responsibilities drawn at random, row by row."""
     resp = rng.random((len(sample.z), k))
     resp /= resp.sum(axis=1, keepdims=True)
-    return from_responsibilities(sample.rows, resp, update)
+    return _made(sample.rows, resp, update)
 
 
 def random_from_data(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
@@ -287,7 +355,12 @@ def random_from_data(sample: Sample, k: int, update: MStep, rng: np.random.Gener
     n = len(sample.z)
     weight = sample.rows.weight
     chosen = rng.choice(n, size=k, replace=n < k, p=None if weight is None else weight / weight.sum())
-    return at_means(sample.rows.x[chosen], update)
+    means = np.array(sample.rows.x[chosen], dtype=np.float64)
+    if sample.rows.label is not None:
+        places = replace(sample, z=sample.rows.x)
+        for i, mean in known_means(places, k).items():
+            means[i] = mean
+    return at_means(means, update)
 
 
 def at_means(means: Array, update: MStep) -> Mixture:
@@ -357,7 +430,7 @@ def _agglomerated(
         return random(sample, k, update, rng)
     weight = np.bincount(index, rows.weight).astype(np.float64)
     merges = agglomerate(z[first], weight, criterion)
-    return from_responsibilities(rows, validation.one_hot(merges.labels(k)[index], k), update)
+    return _made(rows, validation.one_hot(merges.labels(k)[index], k), update)
 
 
 STARTS: dict[str, Start] = {

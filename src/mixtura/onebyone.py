@@ -154,7 +154,7 @@ def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
         else:
             variance = covariance[:, None] + block.error
             log_joint[k] = -0.5 * (away * away / variance).sum(axis=0)
-            log = np.log(variance) if block.told is None else np.log(variance, out=0 * variance, where=block.told > 0)
+            log = np.log(variance, out=np.zeros_like(variance), where=np.isfinite(variance))
             log_joint[k] -= 0.5 * log.sum(axis=0)
     log_joint += operands.log_weights[:, None]
     log_joint += constant

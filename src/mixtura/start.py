@@ -20,7 +20,7 @@ from mixtura.degeneracy import n_degenerate
 from mixtura.em import WINDOW, Driver, Problem, passes
 from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, TRUNCATED, Outcome, Sample
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array, InMemory
+from mixtura.rows import AnyArray, Array, InMemory, Rows
 from mixtura.statistics import given
 from mixtura.update import MStep
 
@@ -131,6 +131,8 @@ def starts(
         ]
     make = TRUNCATED.get(make, make) if truncated else make
     makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
+    if problem.source.rows.label is not None and make in STARTS.values():
+        makers[0] = initialize.as_labelled
 
     def made_by(maker: initialize.Start, rng: np.random.Generator, core: Sample, behind: Background | None) -> Mixture:
         made = initialize.with_empty(maker(core, n_made, problem.update, rng), n_components, problem.update)
@@ -158,6 +160,19 @@ def starts(
             begin, outcomes[n_starts] = further
             yield n_starts, carried_on(begin)
     yield from ((i, candidates[i] if whole else carried_on(reached[i])) for i in order[:RESCUES])
+
+
+def reachable(begin: Mixture, rows: Rows) -> Mixture:
+    """The start itself, if each of the labelled rows may belong to something that has weight in it."""
+    weights = begin.weights if begin.background is None else np.append(begin.weights, begin.background.weight)
+    allowed = rows.allowed(len(weights))
+    if allowed is not None and not (lit := (allowed & (weights > 0)[:, None]).any(axis=0)).all():
+        row = int(np.argmin(lit))
+        raise ValueError(
+            f"labels must allow each row a component that has weight in the start, but row {row} may only belong to "
+            f"{np.flatnonzero(allowed[:, row]).tolist()}: give these a weight in weights_init"
+        )
+    return begin
 
 
 def grown(problem: Problem, sample: Sample, begin: Mixture, driver: Driver, max_iter: int, seed: int) -> Mixture:

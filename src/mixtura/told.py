@@ -58,9 +58,11 @@ MANNERS: dict[str, Manner] = {
 TASK_ROWS = 1 << 14
 """Rows of a piece at most."""
 
-CALLS, DENSE, DIAGONAL = 1e6, 0.5, 10.0
-"""What the calls for a pattern cost, and d^3 for each row and component of dense covariances, or d of diagonal ones,
-that is looked at by itself, in nanoseconds."""
+CALLS = {True: 4e5, False: 2e5}
+"""What the calls for a pattern cost, of dense covariances or diagonal ones, in nanoseconds."""
+
+ALONE: dict[bool, Callable[[int], float]] = {True: lambda d: 1.5 * d**3 + 100, False: lambda d: 15.0 * d}
+"""What a row of d features costs for each component if it is looked at by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +84,7 @@ def _of_one_layout(model: Mixture, rows: Rows) -> Mixture:
 def pieces(source: InMemory, model: Mixture) -> Iterator[Piece]:
     """The rows of a source in pieces, the same for models of one size and layout."""
     k, d, dense = model.n_components, model.n_features, not isinstance(model.layout, Diagonal)
-    alone = k * (DENSE * d**3 + 20 * d if dense else DIAGONAL * d)
-    groups, others = source.patterns.groups(int(CALLS / alone) + 1)
+    groups, others = source.patterns.groups(int(CALLS[dense] / (k * ALONE[dense](d))) + 1)
     untold = []
     for group in groups:
         missing = source.read(group[:1]).missing
