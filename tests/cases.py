@@ -108,3 +108,39 @@ def assert_same_parameters(got, wanted, tolerance):
     scale = deviations[:, :, None] * deviations[:, None, :]
     off = np.abs(got[2] - covariances) / scale
     assert (off <= tolerance).all(), f"covariances are off by {off.max():.2g}"
+
+
+# what rows tell -------------------------------------------------------------------------------------------------------
+
+TOLD = ("exact", "missing", "errors", "covariances", "both")
+"""What rows tell of their points: all; some features; all, with errors of variances or covariances; or some with
+errors."""
+
+
+def told(rows, how, *, seed=0):
+    """What is told of ``rows`` (n, d): X (n, d), with NaN, and ``error_covariance`` or None."""
+    rng = np.random.default_rng([seed, 11])
+    n, d = rows.shape
+    X, errors = rows.copy(), None
+    if how in ("errors", "both"):
+        errors = rng.uniform(0.05, 1.0, size=(n, d))
+        X += rng.normal(size=(n, d)) * np.sqrt(errors)
+    if how == "covariances":
+        root = rng.normal(scale=0.5, size=(n, d, d))
+        errors = root @ root.transpose(0, 2, 1)
+        X += np.einsum("nij,nj->ni", root, rng.normal(size=(n, d)))
+    if how in ("missing", "both"):
+        X[rng.random((n, d)) < 0.25] = np.nan
+        X[0] = np.nan  # a row that tells nothing
+    return X, errors
+
+
+def beside(n, *, weighted, labelled, seed=0):
+    """Weights and labels of rows, or neither: arguments of ``fit``."""
+    rng = np.random.default_rng([seed, 13])
+    arguments = {}
+    if weighted:
+        arguments["sample_weight"] = rng.uniform(0.2, 3.0, size=n)
+    if labelled:
+        arguments["labels"] = np.where(rng.random(n) < 0.2, rng.integers(3, size=n), -1)
+    return arguments

@@ -180,3 +180,54 @@ def fast_step(X, weights, means, covariances, family, mixing="free", sample_weig
     found = np.full(K, 1 / K) if mixing == "equal" else mass / row_weight.sum()
     covariances = _covariances(family, scatters.astype(float).tolist(), mass.astype(float).tolist(), d)
     return found.astype(float), (X[0] + shifts).astype(float), np.array(covariances), float(row_weight @ log_density)
+
+
+# rows that are not exact ----------------------------------------------------------------------------------------------
+
+
+def told_step(X, weights, means, covariances, *, noise=None, allowed=None, sample_weight=None, background=None):
+    """Sums of one E-step over rows with NaN and errors, row by row: the total log-likelihood, and mass (K,), mean (K, d)
+    and scatter about it (K, d, d) of each component; with ``background``, a list of log w_0 / V for each row, its mass.
+
+    Equations 16 to 20 of J. Bovy, D. W. Hogg and S. T. Roweis, "Extreme deconvolution", Annals of Applied Statistics 5,
+    2011, with the projection R of a row being the rows of the identity for the features that are observed.
+    """
+    X, means, covariances = np.asarray(X, float), np.asarray(means, float), np.asarray(covariances, float)
+    n, d, components = len(X), X.shape[1], range(len(means))
+    row_weight = np.ones(n) if sample_weight is None else np.asarray(sample_weight, float)
+    loglik, lit = 0.0, 0.0
+    q, b = np.zeros((n, len(means))), np.zeros((n, len(means), d))
+    B = np.zeros((n, len(means), d, d))
+    for i in range(n):
+        seen = ~np.isnan(X[i])
+        R = np.eye(d)[seen]
+        S = np.zeros((d, d)) if noise is None else (np.diag(noise[i]) if np.ndim(noise[i]) == 1 else np.array(noise[i]))
+        S[~seen], S[:, ~seen] = 0.0, 0.0
+        w = X[i, seen]
+        log_joint = []
+        for j in components:
+            m, V = means[j], covariances[j]
+            b[i, j], B[i, j], log_density = m, V, 0.0
+            if seen.any():
+                T = R @ V @ R.T + R @ S @ R.T
+                inverse = np.linalg.inv(T)
+                away = w - R @ m
+                b[i, j] = m + V @ R.T @ inverse @ away
+                B[i, j] = V - V @ R.T @ inverse @ R @ V
+                log_density = -0.5 * (away @ inverse @ away + np.linalg.slogdet(2 * np.pi * T)[1])
+            fits = allowed is None or allowed[i][j]
+            log_joint.append(math.log(weights[j]) + log_density if fits else -math.inf)
+        if background is not None:
+            fits = allowed is None or (allowed[i][-1] if len(allowed[i]) > len(means) else all(allowed[i]))
+            log_joint.append(background[i] if fits else -math.inf)
+        top = max(log_joint)
+        parts = [math.exp(one - top) for one in log_joint]
+        total = math.fsum(parts)
+        loglik += row_weight[i] * (top + math.log(total))
+        q[i] = row_weight[i] * np.array(parts[: len(means)]) / total
+        lit += row_weight[i] * sum(parts[len(means) :]) / total
+    mass = q.sum(axis=0)
+    mean = np.einsum("ij,ijk->jk", q, b) / mass[:, None]
+    away = b - mean
+    scatter = np.einsum("ij,ijk,ijl->jkl", q, away, away) + np.einsum("ij,ijkl->jkl", q, B)
+    return (loglik, mass, mean, scatter) if background is None else (loglik, mass, mean, scatter, lit)

@@ -466,6 +466,7 @@ def driver_of(
             "noise": update.box is not None,
             "missing values": rows is not None and rows.missing is not None,
             "error_covariance": rows is not None and rows.noise is not None,
+            "bins": rows is not None and rows.edges is not None,
             "labels": rows is not None and rows.label is not None,
         }
         if any(beside.values()):

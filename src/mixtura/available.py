@@ -4,9 +4,12 @@ A row tells a feature j with the reliability
 
     a_nj = s_j / (s_j + e_nj)        s_j the variance of the feature, e_nj that of the error; 0 where it is missing
 
-Weighted by that, the values that are there give means and variances, less the errors' share of them.  The Gaussian of
-all rows, by EM from there, fills in what is missing: E[x | what is told].  The rows so filled in are what starts look
-at; they give a start its correlations, and the values that are there its means and variances.
+(the error of an interval of length h is uniform, of variance h^2 / 12: W. F. Sheppard, "On the calculation of the most
+probable values of frequency-constants", Proceedings of the London Mathematical Society 29, 1898).
+
+Weighted by reliability, the values that are there give means and variances, less the errors' share of them.  The
+Gaussian of all rows, by EM from there, fills in what is missing: E[x | what is told].  The rows so filled in are what
+starts look at; they give a start its correlations, and the values that are there its means and variances.
 """
 
 from __future__ import annotations
@@ -48,6 +51,9 @@ TOLD = 1e-3
 
 def errors(rows: Rows) -> Array:
     """Variances (n, d) of the errors of the features."""
+    if rows.edges is not None:
+        width = np.diff(rows.edges)
+        return np.where(np.isfinite(width), width, 0.0) ** 2 / 12
     if rows.noise is None:
         return np.zeros(rows.x.shape)
     return rows.noise if rows.noise.ndim == 2 else np.einsum("njj->nj", rows.noise)
@@ -56,7 +62,7 @@ def errors(rows: Rows) -> Array:
 def reliability(rows: Rows, variances: Array) -> Array:
     """a (n, d), the features having these ``variances`` (d,)."""
     own = np.where(variances > 0, variances, 1.0)
-    found = np.ones(rows.x.shape) if rows.noise is None else own / (own + errors(rows))
+    found = own / (own + errors(rows))
     if rows.missing is not None:
         found[rows.missing] = 0.0
     return found
@@ -82,6 +88,7 @@ def _without_nan(rows: Rows) -> Array:
 def gaussian_of(source: InMemory, engine: Engine, *, dense: bool) -> tuple[Mixture, Statistics, Array]:
     """The Gaussian of all rows, with correlations if there are rows enough; their sums under it, matrices if ``dense``;
     and the scale of their bulk (d,)."""
+    source = InMemory(replace(source.rows, label=None))  # labels are those of components
     mean, variance = moments(source.rows)
     scale = bulk_scale(source, np.sqrt(variance))
     d = source.n_features
@@ -125,7 +132,7 @@ def filled(rows: Rows, gaussian: Mixture, engine: Engine) -> Rows:
     """The rows with what is expected in place of what is missing, which they still say is."""
     if rows.missing is None:
         return rows
-    expected = told.completed(gaussian, InMemory(rows), engine)
+    expected = told.completed(gaussian, InMemory(replace(rows, label=None)), engine)
     return replace(rows, x=np.where(rows.missing, expected, rows.x))
 
 

@@ -148,8 +148,9 @@ def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) 
     ``floor`` (d, d) is the smallest covariance of a component, ``gaussian`` (d, d) that of one component for all rows.
     """
     d = source.n_features
-    if source.rows.missing is not None:
-        x = source.rows.x
+    if source.rows.missing is not None or source.rows.edges is not None:
+        edges = source.rows.edges
+        x = source.rows.x if edges is None else edges[np.isfinite(edges)][:, None]
         low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
         return _box(np.zeros(d), np.eye(d), low, high, floor, gaussian, None)
     overall = given(source, None, engine, dense=True)

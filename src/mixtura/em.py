@@ -37,6 +37,10 @@ LEFT = 0.01
 NOTHING = 1e-15
 """Part of ``tol`` that may be left where the gradient tells: no digit of the answer shows which way led there."""
 
+CRAWL, LITTLE = 20, 0.1
+"""Passes over rows that are not exact in which a gain of less than that part of ``tol`` is the end: where their errors
+explain all of a component's spread in some direction, its variance creeps towards nothing and never arrives."""
+
 ROUNDING = 8 * np.finfo(np.float64).eps
 """A gain that is smaller than this part of the objective cannot be told from rounding."""
 
@@ -153,17 +157,20 @@ def size_of(problem: Problem, objective: float) -> float:
     return max(abs(objective - count * frame), count)
 
 
-def converged(objectives: list[float], size: float, tol: float, told: EStep) -> bool:
+def converged(objectives: list[float], size: float, tol: float, told: EStep, *, creeps: bool = False) -> bool:
     """Whether the gain over the last WINDOW accepted passes is under ``tol`` nats, or the last one under rounding of
     ``size``, ``told`` being the last of them.
 
     Where the driver knows what is left, that has to be little as well.  Rounding stops only what is not accelerated: a
     quasi-Newton step goes by the gradient where the objective has no digits left, and needs few passes to the end.
+    Where the optimum may be at the edge of what is possible, and the way there ``creeps``, it stops earlier.
     """
     if len(objectives) < 2:
         return False
     latest, rounding = objectives[-1], ROUNDING * size
     gain = latest - objectives[-2]
+    if creeps and len(objectives) > CRAWL and latest - objectives[-1 - CRAWL] < LITTLE * tol:
+        return True
     enough = NOTHING * tol if told.accelerated else max(LEFT * tol, rounding)
     if told.promised > enough and (told.accelerated or gain > rounding):
         return False
@@ -205,7 +212,8 @@ def passes(
         seconds = time.perf_counter() - began
         gain = recent_gain(objectives)
         latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
-        done = converged(objectives if member else objectives[1:], size_of(problem, told.objective), tol, told)
+        seen, size = objectives if member else objectives[1:], size_of(problem, told.objective)
+        done = converged(seen, size, tol, told, creeps=not problem.source.rows.exact)
         if done and not told.accelerated:
             yield replace(latest, reason=Reason.CONVERGED)
             return

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from mixtura.covariance import Diagonal
 from mixtura.kernels import BLOCK_BYTES
 from mixtura.rows import Array, Rows
-from mixtura.scores import LOG_ZERO
+from mixtura.scores import log_weights
 
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
@@ -55,10 +55,8 @@ class Operands:
 
 def prepare(model: Mixture) -> Operands:
     """The operands for any rows."""
-    log_weights = np.full(model.n_components, LOG_ZERO)
-    np.log(model.weights, out=log_weights, where=model.weights > 0)
     own = model.layout.variances if isinstance(model.layout, Diagonal) else model.layout.dense
-    return Operands(model, own, log_weights)
+    return Operands(model, own, log_weights(model.weights))
 
 
 def block_rows(n_components: int, n_features: int, *, dense: bool) -> int:

@@ -47,13 +47,18 @@ class Scores:
         return replace(self, log_coef=self.log_coef - shift)
 
 
+def log_weights(weights: Array) -> Array:
+    """Logarithms of weights (K,), LOG_ZERO of none."""
+    found = np.full(len(weights), LOG_ZERO)
+    np.log(weights, out=found, where=weights > 0)
+    return found
+
+
 def scores_of(weights: Array, means: Array, covariances: Covariances, log_background: float | None = None) -> Scores:
     """Scores of a mixture with these parameters."""
-    log_weights = np.full(len(weights), LOG_ZERO)
-    np.log(weights, out=log_weights, where=weights > 0)
     constant = 0.5 * means.shape[1] * np.log(2 * np.pi)
     return Scores(
-        log_coef=log_weights + covariances.log_det_whitener - constant,
+        log_coef=log_weights(weights) + covariances.log_det_whitener - constant,
         center=means,
         whitener=covariances.whitener,
         spread=np.sqrt(covariances.diagonal),

@@ -15,13 +15,13 @@ to be worth a model of their own; the others one by one (onebyone.py); and inter
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import alike, onebyone
+from mixtura import alike, binned, onebyone
 from mixtura.covariance import Diagonal, suited
 from mixtura.engine import Engine, reduce
 from mixtura.observe import log_likelihood
@@ -52,6 +52,7 @@ class Manner(NamedTuple):
 
 MANNERS: dict[str, Manner] = {
     "alike": Manner(alike.prepare, alike.seen, alike.sums, alike.completed),
+    "binned": Manner(lambda model, *_: binned.prepare(model), binned.seen, binned.sums, binned.completed),
     "one by one": Manner(lambda model, *_: onebyone.prepare(model), onebyone.seen, onebyone.sums, onebyone.completed),
 }
 
@@ -83,6 +84,9 @@ def _of_one_layout(model: Mixture, rows: Rows) -> Mixture:
 
 def pieces(source: InMemory, model: Mixture) -> Iterator[Piece]:
     """The rows of a source in pieces, the same for models of one size and layout."""
+    if source.rows.edges is not None:
+        yield from _cut("binned", np.arange(source.n_rows), binned.BLOCK_ROWS)
+        return
     k, d, dense = model.n_components, model.n_features, not isinstance(model.layout, Diagonal)
     groups, others = source.patterns.groups(int(CALLS[dense] / (k * ALONE[dense](d))) + 1)
     untold = []
@@ -130,7 +134,10 @@ def _seen(
 
 def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, kernel: str | None = None) -> Statistics:
     """Statistics of all rows of ``source`` under one model: a whole E-step."""
-    model = _of_one_layout(model, source.rows)
+    whole = _of_one_layout(model, source.rows)
+    if whole is not model:  # of covariances without correlations the diagonal is all that counts
+        dense = one_pass(whole, source, origin, engine, kernel)
+        return replace(dense, second=np.einsum("kjj->kj", dense.second).copy())
     k = model.n_components
 
     def of_piece(piece: Piece) -> Statistics:
@@ -174,12 +181,7 @@ def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, ke
         return total
 
     again = reduce(engine, about_means, cut)
-    return Statistics(
-        statistics.objective,
-        statistics.count,
-        *(again.mass, again.first, again.second, again.center),
-        background=statistics.background,
-    )
+    return replace(again, objective=statistics.objective, background=statistics.background)
 
 
 def each(

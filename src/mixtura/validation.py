@@ -144,6 +144,38 @@ def some_told(missing: NDArray[np.bool_] | None, names: Sequence[str] | None = N
         raise ValueError(f"X must have a value in each column, but column {column}{label} has none: leave it out")
 
 
+def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
+    """The bins of a histogram that hold something: middles (b, 1), counts (b,), and lower and upper edges (b, 2).
+
+    The first edge may be -inf and the last inf; such a bin has its middle where one as wide as its neighbour would.
+    """
+    try:
+        ends = np.asarray(edges, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"edges must be an array of numbers, got {_short(edges)}: convert it first") from None
+    if ends.ndim != 1 or len(ends) < 2 or not (np.diff(ends) > 0).all() or not np.isfinite(ends[1:-1]).all():
+        raise ValueError(
+            f"edges must be increasing, (b + 1,) of them for b bins, only the first and the last infinite, got "
+            f"{_short(edges)}: give them as numpy.histogram does"
+        )
+    if np.shape(counts) != (len(ends) - 1,):
+        raise ValueError(
+            f"counts must have shape ({len(ends) - 1},), one less than edges, got {np.shape(counts)}: "
+            "give a count for each bin"
+        )
+    if not np.isfinite(ends).any():
+        raise ValueError("edges must have a finite one, got -inf and inf: divide the line into more than one bin")
+    found = sample_weight(counts, len(ends) - 1, name="counts")
+    assert found is not None
+    finite = np.diff(ends)[np.isfinite(np.diff(ends))]
+    inner = ends[np.isfinite(ends)]
+    before, after = (finite[0], finite[-1]) if len(finite) else (1.0, 1.0)
+    closed = np.clip(ends, inner[0] - before, inner[-1] + after)
+    held = found > 0
+    pairs = np.stack([ends[:-1], ends[1:]], axis=1)
+    return (0.5 * (closed[:-1] + closed[1:]))[held, None], found[held], pairs[held]
+
+
 def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -> Array | None:
     """Variances (n, d) or covariances (n, d, d) of the errors of the rows ``x``; None if there are none.
 
@@ -342,7 +374,7 @@ def problems(Xs: Any) -> Sequence[Array]:
     return found
 
 
-def sample_weight(weight: Any, n: int) -> Array | None:
+def sample_weight(weight: Any, n: int, name: str = "sample_weight") -> Array | None:
     """Weights (n,), not negative and not all zero; None if there are none."""
     if weight is None:
         return None
@@ -351,20 +383,20 @@ def sample_weight(weight: Any, n: int) -> Array | None:
         array = np.full(n, array)
     if array.shape != (n,):
         raise ValueError(
-            f"sample_weight must have shape ({n},), one weight per row of X, got shape {array.shape}: "
+            f"{name} must have shape ({n},), one weight per row of X, got shape {array.shape}: "
             "give as many weights as rows"
         )
-    weights = _real(array, "sample_weight")
+    weights = _real(array, name)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise ValueError(
-            f"sample_weight must not be negative, got {weights[row]} in row {row}: use 0 for a row that is not to count"
+            f"{name} must not be negative, got {weights[row]} in row {row}: use 0 for a row that is not to count"
         )
     with np.errstate(over="ignore"):
         total = float(weights.sum())
     if not 0 < total < np.inf:
         raise ValueError(
-            f"sample_weight must not be zero everywhere and have a finite sum, got sum {total}: "
+            f"{name} must not be zero everywhere and have a finite sum, got sum {total}: "
             "give at least one row a positive weight"
         )
     return weights
