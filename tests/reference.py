@@ -186,8 +186,9 @@ def fast_step(X, weights, means, covariances, family, mixing="free", sample_weig
 
 
 def told_step(X, weights, means, covariances, *, noise=None, allowed=None, sample_weight=None, background=None):
-    """Sums of one E-step over rows with NaN and errors, row by row: the total log-likelihood, and mass (K,), mean (K, d)
-    and scatter about it (K, d, d) of each component; with ``background``, a list of log w_0 / V for each row, its mass.
+    """Sums of one E-step over rows with NaN and errors, row by row: the total log-likelihood, and mass (K,), mean
+    (K, d) and scatter about it (K, d, d) of each component; with ``background``, a list of log w_0 / V for each row,
+    its mass.
 
     Equations 16 to 20 of J. Bovy, D. W. Hogg and S. T. Roweis, "Extreme deconvolution", Annals of Applied Statistics 5,
     2011, with the projection R of a row being the rows of the identity for the features that are observed.

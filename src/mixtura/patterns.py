@@ -35,7 +35,7 @@ class Patterns:
 
 def patterns_of(n: int, missing: NDArray[np.bool_] | None, noise: NDArray[Any] | None) -> Patterns:
     """The patterns of n rows, entries of which are ``missing`` (n, d), with errors of variances (n, d) or covariances
-    (n, d, d)."""
+    (n, d, d), zero where an entry is missing."""
     key = np.zeros(n, dtype=np.uint64)
     if noise is not None and noise.strides[0] == 0:  # one for all rows
         noise = None
@@ -45,11 +45,8 @@ def patterns_of(n: int, missing: NDArray[np.bool_] | None, noise: NDArray[Any] |
         if missing is not None:
             key[part] = _hashed(missing[part].astype(np.float64), 1)
         if noise is not None:
-            entries = noise[part]
-            if missing is not None:  # what is not there has no error
-                gone = missing[part]
-                entries = np.where(gone if noise.ndim == 2 else gone[:, :, None] | gone[:, None, :], 0.0, entries)
-            key[part] += _hashed(np.ascontiguousarray(entries).reshape(len(entries), -1), 2)
+            entries = np.ascontiguousarray(noise[part])
+            key[part] += _hashed(entries.reshape(len(entries), -1), 2)
     _, first, inverse, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
     by_first = np.argsort(first, kind="stable")  # in the order in which they come, whatever their hashes are
     rank = np.empty_like(by_first)

@@ -154,7 +154,7 @@ def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, ke
         return total
 
     cut = list(pieces(source, model))
-    statistics = reduce(engine, of_piece, cut)
+    statistics = _symmetric(reduce(engine, of_piece, cut))
     alive = model.scores.log_coef > 0.5 * LOG_ZERO
     if kernel is None and (statistics.mass[alive] < STARVED).any():
         # What little there is of a component decides where it goes: nothing is left out.
@@ -180,8 +180,15 @@ def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, ke
         assert total is not None
         return total
 
-    again = reduce(engine, about_means, cut)
+    again = _symmetric(reduce(engine, about_means, cut))
     return replace(again, objective=statistics.objective, background=statistics.background)
+
+
+def _symmetric(statistics: Statistics) -> Statistics:
+    """The same, with second moments that are symmetric to the last bit, as covariances are to be."""
+    if statistics.second.ndim == 2:
+        return statistics
+    return replace(statistics, second=0.5 * (statistics.second + statistics.second.transpose(0, 2, 1)))
 
 
 def each(

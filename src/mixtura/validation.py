@@ -153,7 +153,7 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
         ends = np.asarray(edges, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(f"edges must be an array of numbers, got {_short(edges)}: convert it first") from None
-    if ends.ndim != 1 or len(ends) < 2 or not (np.diff(ends) > 0).all() or not np.isfinite(ends[1:-1]).all():
+    if ends.ndim != 1 or len(ends) < 2 or not (ends[1:] > ends[:-1]).all() or not np.isfinite(ends[1:-1]).all():
         raise ValueError(
             f"edges must be increasing, (b + 1,) of them for b bins, only the first and the last infinite, got "
             f"{_short(edges)}: give them as numpy.histogram does"
@@ -179,7 +179,7 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
 def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -> Array | None:
     """Variances (n, d) or covariances (n, d, d) of the errors of the rows ``x``; None if there are none.
 
-    What they say of entries that are ``gone`` plays no part, and may be NaN.
+    What they say of entries that are ``gone`` plays no part, may be NaN, and is zero afterwards.
     """
     if values is None:
         return None
@@ -199,13 +199,12 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
             f"error_covariance must have shape ({n}, {d}), ({n}, {d}, {d}) or ({d},), got {array.shape}: "
             "give variances, or a covariance matrix, for each row of X"
         )
+    if gone is not None:
+        array = np.where(gone if array.ndim == 2 else gone[:, :, None] | gone[:, None], 0.0, array)
     step = max(1, (1 << 20) // array[0].size)
     diagonal, nothing = True, True
     for start in range(0, n, step):
         part = array[start : start + step]
-        if gone is not None and gone[start : start + step].any():
-            lost = gone[start : start + step]
-            part = np.where(lost if part.ndim == 2 else lost[:, :, None] | lost[:, None], 0.0, part)
         _check_errors(part, start)
         nothing = nothing and not part.any()
         diagonal = diagonal and part.ndim == 3 and not (part * (1 - np.eye(d))).any()

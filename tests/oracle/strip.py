@@ -1,7 +1,7 @@
 """Keep of the reference results what the tests read: ``python strip.py FOLDER`` writes the JSON files beside this one.
 
-FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise,default}.json, as README.md
-describes them.
+FOLDER holds data/NAME.csv and NAME/{steps,tight,weighted,prior,combi,merge_fpc,noise,default,ssc,missing}.json, as
+README.md describes them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ CHOSEN = (
     *("faithful", "galaxies", "geyser", "hbk", "iris", "wine"),
 )
 """Data sets of which selection.json holds the log-likelihoods of all models; their rows are in other files."""
+LABELLED = ("banknote", "crabs", "diabetes", "iris", "wine")
+INCOMPLETE = ("airquality", "pima_tr2")
 NOISY = ("acidity", "banknote_noise", "chevron", "faithful_noise", "hbk")
 MODELS = ("E", "V", "EII", "VII", "EEI", "VVI", "EEE", "VVV")
 COUPLED = ("VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
@@ -33,7 +35,7 @@ def data(path):
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     columns = [i for i, name in enumerate(header) if name != "label"]
-    return [[float(row[i]) for i in columns] for row in rows]
+    return [[None if row[i] == "NA" else float(row[i]) for i in columns] for row in rows]
 
 
 def read(folder, name, kind):
@@ -193,12 +195,33 @@ def selected(folder, name):
     return {"G": found["G"], "loglik": rounded, "best": only(found["best"], "model", "G", "loglik", "bic", "df")}
 
 
+def labelled(folder, name):
+    """Semi-supervised runs."""
+    found, path = read(folder, name, "ssc"), folder / "data" / f"{name}.csv"
+    classes = [found["class_names"].index(label) for label in labels_of_rows(path)]
+    runs = {model: only(run, "status", "loglik", "df", "error_unknown") for model, run in found["tight"].items()}
+    return {"x": data(path), "classes": classes, "known_rows": found["known_rows"], "runs": runs}
+
+
+def incomplete(folder, name):
+    """Runs over rows with missing values."""
+    found = read(folder, name, "missing")
+    keys = ("G", "model", "status", "loglik", "start_params", "pro", "mean", "sigma", "imputed_rows", "imputed")
+    return {
+        "x": data(folder / "data" / f"{name}.csv"),
+        "one": only(found["fiml_G1"], "loglik_mvtnorm", "mean", "sigma"),
+        "runs": [only(run, *keys, "log_component_density", "posterior") for run in found["em"]],
+    }
+
+
 def main(folder):
     results = {name: stripped(Path(folder), name) for name in NAMES}
     results["merging"] = {name: merged(Path(folder), name) for name in MERGED}
     wide = [name for name in NAMES if len(results[name]["x"][0]) > 1]
     results["families"] = {name: coupled(Path(folder), name) for name in (*wide, *SPREAD)}
     results["noise"] = {name: noisy(Path(folder), name) for name in NOISY}
+    results["labelled"] = {name: labelled(Path(folder), name) for name in LABELLED}
+    results["incomplete"] = {name: incomplete(Path(folder), name) for name in INCOMPLETE}
     results["selection"] = {name: selected(Path(folder), name) for name in CHOSEN}
     for name, result in results.items():
         text = json.dumps(result, separators=(",", ":"))

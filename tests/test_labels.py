@@ -1,0 +1,154 @@
+"""Rows of which it is known where they belong, or where they may belong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from cases import FAMILIES, blobs, start, started, unfinished
+from mixtura import GaussianMixture
+from refusing import refused
+
+X = blobs(200, 2)
+MASK = np.random.default_rng(1).random((200, 3)) < 0.6
+MASK[~MASK.any(axis=1), 0] = True
+
+
+def log_joint(gm, rows=X):
+    """log w_k N(x_n | k) by SciPy, (n, K)."""
+    parts = [multivariate_normal.logpdf(rows, mean, S) for mean, S in zip(gm.means_, gm.covariances_, strict=True)]
+    return np.stack(parts, axis=1) + np.log(gm.weights_)
+
+
+@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VVI", "VEV"])
+def test_the_log_likelihood_is_that_over_allowed_components(covariance_type):
+    gm = unfinished(started(start(covariance_type, 2), covariance_type=covariance_type, max_iter=7), X, labels=MASK)
+    wanted = logsumexp(np.where(MASK, log_joint(gm), -np.inf), axis=1).sum()
+    assert gm.loglik_ == pytest.approx(wanted, rel=1e-10)
+    assert MASK[np.arange(200), gm.labels_].all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_labels_known_is_one_gaussian_for_each_class(family):
+    labels = np.random.default_rng(0).integers(3, size=200)
+    gm = GaussianMixture(3, covariance_type=family, random_state=0, max_iter=500).fit(X, labels=labels)
+    np.testing.assert_array_equal(gm.labels_, labels)
+    np.testing.assert_allclose(gm.weights_, np.bincount(labels) / 200, rtol=1e-9)
+    np.testing.assert_allclose(gm.means_, [X[labels == k].mean(axis=0) for k in range(3)], rtol=1e-9, atol=1e-12)
+    if family == "VVV":
+        np.testing.assert_allclose(
+            gm.covariances_, [np.cov(X[labels == k].T, bias=True) for k in range(3)], rtol=1e-9, atol=1e-12
+        )
+
+
+def test_a_label_is_a_mask_of_one():
+    labels = np.where(np.arange(200) % 5 == 0, np.arange(200) % 3, -1)
+    mask = (labels[:, None] == np.arange(3)) | (labels[:, None] < 0)
+    settings = {"n_components": 3, "random_state": 0}
+    by_label, by_mask = (
+        GaussianMixture(**settings).fit(X, labels=labels),
+        GaussianMixture(**settings).fit(X, labels=mask),
+    )
+    np.testing.assert_allclose(by_label.means_, by_mask.means_, rtol=1e-9)
+    assert by_label.loglik_ == pytest.approx(by_mask.loglik_, rel=1e-12)
+
+
+@pytest.mark.parametrize("init", ["k-means++", "kmeans", "random", "random_from_data", "hierarchical"])
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_labels_say_which_component_is_which(init, order):
+    # Three clusters far apart, four labels in each of them.
+    rng = np.random.default_rng(2)
+    centres = np.array([[0.0, 0.0], [12.0, 0.0], [0.0, 12.0]])
+    truth = np.repeat([0, 1, 2], 100)
+    rows = centres[truth] + rng.normal(size=(300, 2))
+    truth = np.array(order)[truth]
+    labels = np.full(300, -1)
+    for k in range(3):
+        labels[rng.choice(np.flatnonzero(truth == k), 4, replace=False)] = k
+    gm = GaussianMixture(3, init=init, random_state=0).fit(rows, labels=labels)
+    np.testing.assert_array_equal(gm.labels_, truth)
+
+
+def test_components_without_labels_find_rows_of_their_own():
+    rng = np.random.default_rng(3)
+    truth = np.repeat([0, 1, 2], 100)
+    rows = np.array([[0.0, 0.0], [12.0, 0.0], [0.0, 12.0]])[truth] + rng.normal(size=(300, 2))
+    labels = np.where((truth == 1) & (rng.random(300) < 0.1), 2, -1)  # one cluster is called 2; of the others, nothing
+    gm = GaussianMixture(3, random_state=0).fit(rows, labels=labels)
+    assert (gm.labels_[truth == 1] == 2).all()
+    assert len(np.unique(gm.labels_[truth == 0])) == len(np.unique(gm.labels_[truth == 2])) == 1
+
+
+def test_a_label_decides_against_any_distance():
+    # The row lies on one component, its label says the other: eighty deviations away.
+    rng = np.random.default_rng(4)
+    rows = np.concatenate([rng.normal(0, 1, (100, 1)), rng.normal(80, 1, (100, 1))])
+    labels = np.full(200, -1)
+    labels[3] = 1
+    settings = {"weights_init": [0.5, 0.5], "means_init": [[0.0], [80.0]], "covariances_init": np.ones((2, 1, 1))}
+    gm = unfinished(GaussianMixture(2, max_iter=1, **settings), rows, labels=labels)
+    assert gm.labels_[3] == 1
+    others = [3, *range(100, 200)]
+    np.testing.assert_allclose(gm.means_[1, 0], rows[others].mean(), rtol=1e-9)
+
+
+def test_the_background_of_labelled_rows():
+    rng = np.random.default_rng(5)
+    rows = np.concatenate([rng.normal(0, 1, (150, 2)), rng.uniform(-20, 20, (50, 2))])
+    labels = np.full(200, -1)
+    labels[:10] = 0
+    labels[150] = 0  # a stray that is said to belong to the cluster
+    gm = GaussianMixture(1, noise=True, random_state=0).fit(rows, labels=labels)
+    assert gm.labels_[150] == 0
+    mask = np.ones((200, 2), dtype=bool)
+    mask[0] = [False, True]  # and one in the middle that is not of it
+    gm = GaussianMixture(1, noise=True, random_state=0).fit(rows, labels=mask)
+    assert gm.labels_[0] == -1
+
+
+def test_labels_weigh_like_their_rows():
+    labels = np.where(np.arange(200) % 4 == 0, np.arange(200) % 3, -1)
+    weight = np.random.default_rng(0).integers(1, 4, size=200)
+    begin = start("VVV", 2)
+    settings = {"tol": 0.0, "max_iter": 15}  # each counts rows in units of its own to know when to stop
+    weighted = unfinished(started(begin, **settings), X, labels=labels, sample_weight=weight)
+    repeated = unfinished(started(begin, **settings), np.repeat(X, weight, axis=0), labels=np.repeat(labels, weight))
+    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-9, atol=1e-9)
+    assert weighted.loglik_ == pytest.approx(repeated.loglik_, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.full(200, 3), "labels must be from -1 \\(unknown\\) to 2, got 3 in row 0"),
+        (np.where(np.arange(200) == 7, -2, 0), "got -2 in row 7"),
+        (np.zeros(199, dtype=int), "labels must be 200 integers"),
+        (np.full(200, 0.5), "labels must be 200 integers"),
+        (np.full(200, np.nan), "labels must be 200 integers"),
+        (np.ones((200, 2), dtype=bool), "labels must have shape \\(200,\\) or \\(200, 3\\), got \\(200, 2\\)"),
+        (np.arange(600).reshape(200, 3) != 15, None),
+        (np.tile(np.arange(200)[:, None] != 5, (1, 3)), "row 5 has none"),
+    ],
+)
+def test_labels_that_cannot_be(labels, words):
+    gm = GaussianMixture(3, random_state=0)
+    if words is None:
+        gm.fit(X, labels=labels)
+        return
+    with pytest.raises(ValueError, match=words):
+        gm.fit(X, labels=labels)
+
+
+def test_a_start_without_weight_for_a_labelled_row():
+    weights, means, covariances = start("VVV", 2)
+    labels = np.full(200, -1)
+    labels[9] = 2
+    gm = started(([0.5, 0.5, 0.0], means, covariances))
+    assert "row 9 may only belong to [2]" in refused(gm.fit, X, labels=labels)
+    assert weights[2] > 0
+
+
+def test_truncated_em_takes_no_labels():
+    assert "truncate works without" in refused(GaussianMixture(3, truncate=2).fit, X, labels=MASK)

@@ -1,0 +1,253 @@
+"""What comes in beside the rows is checked at the door: errors, histograms; and what weights mean in criteria."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import norm
+
+from cases import blobs
+from mixtura import GaussianMixture
+from refusing import refused
+
+N, D = 80, 2
+X = blobs(N, D)
+GAPS = np.where(np.arange(N * D).reshape(N, D) % 7 == 3, np.nan, X)
+
+
+def fit(**arguments):
+    return GaussianMixture(2, random_state=0).fit(X, **arguments)
+
+
+def matrices(change=None, row=5):
+    errors = np.tile([[0.5, 0.1], [0.1, 0.3]], (N, 1, 1))
+    if change is not None:
+        errors[row] = change
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        (np.where(np.arange(N)[:, None] == 4, -1.0, np.ones((N, D))), "not be negative, but a variance of row 4"),
+        (np.where(np.arange(N)[:, None] == 4, np.nan, np.ones((N, D))), "finite, but that of row 4"),
+        (np.where(np.arange(N)[:, None] == 4, np.inf, np.ones((N, D))), "finite, but that of row 4"),
+        (matrices([[1.0, 0.5], [0.2, 1.0]]), "symmetric, but that of row 5"),
+        (matrices([[1.0, 2.0], [2.0, 1.0]]), "no negative eigenvalue, but that of row 5"),
+        (matrices([[-1.0, 0.0], [0.0, 1.0]]), "not be negative, but a variance of row 5"),
+        (matrices([[0.0, 0.1], [0.1, 1.0]]), "row 5"),
+        (np.ones((N - 1, D)), "shape \\(80, 2\\), \\(80, 2, 2\\) or \\(2,\\), got \\(79, 2\\)"),
+        (np.ones((N, D, D + 1)), "got \\(80, 2, 3\\)"),
+        ("large", "array of numbers"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "predict_proba", "score_samples", "score", "bic"])
+def test_errors_that_cannot_be(errors, words, method):
+    gm = GaussianMixture(2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match=f"error_covariance must .*{words}"):
+        getattr(gm, method)(X, error_covariance=errors)
+
+
+@pytest.mark.parametrize("far", [1e5, 1e-9])
+def test_an_error_far_down_is_named(far):
+    rows = blobs(120_000, D)
+    errors = np.full((len(rows), D, D), 0.1 * np.eye(D))
+    errors[110_000] = [[far, 2 * far], [2 * far, far]]
+    assert "row 110000" in refused(GaussianMixture(2, random_state=0).fit, rows, error_covariance=errors)
+
+
+def test_one_value_for_each_feature():
+    one = fit(error_covariance=[0.3, 0.1])
+    every = fit(error_covariance=np.tile([0.3, 0.1], (N, 1)))
+    matrix = fit(error_covariance=np.tile(np.diag([0.3, 0.1]), (N, 1, 1)))
+    for other in (every, matrix):
+        np.testing.assert_allclose(other.means_, one.means_, rtol=1e-9)
+        np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-9)
+    rows = X[:, :1]
+    np.testing.assert_array_equal(
+        GaussianMixture(2, random_state=0).fit(rows, error_covariance=np.full(N, 0.2)).means_,
+        GaussianMixture(2, random_state=0).fit(rows, error_covariance=0.2).means_,
+    )
+
+
+def test_errors_of_what_is_missing_play_no_part():
+    errors = np.random.default_rng(0).uniform(0.1, 0.5, size=(N, D))
+    plain = GaussianMixture(2, random_state=0).fit(GAPS, error_covariance=errors)
+    for junk in (np.nan, 1e9, 0.0):
+        other = GaussianMixture(2, random_state=0).fit(GAPS, error_covariance=np.where(np.isnan(GAPS), junk, errors))
+        np.testing.assert_allclose(other.means_, plain.means_, rtol=1e-9)
+        np.testing.assert_allclose(other.covariances_, plain.covariances_, rtol=1e-9)
+    both = np.einsum("nj,jk->njk", errors, np.eye(D)) + 0.02
+    both[np.isnan(GAPS).any(axis=1)] = np.where(
+        np.isnan(GAPS)[np.isnan(GAPS).any(axis=1)][:, :, None], np.nan, both[np.isnan(GAPS).any(axis=1)]
+    )
+    assert np.isfinite(GaussianMixture(2, random_state=0).fit(GAPS, error_covariance=both).loglik_)
+
+
+def test_deconvolution_by_hand():
+    # One Gaussian, errors of one variance: the sample covariance less that of the errors.
+    gm = GaussianMixture(1, tol=1e-9).fit(X, error_covariance=[0.3, 0.2])
+    np.testing.assert_allclose(gm.means_[0], X.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(gm.covariances_[0], np.cov(X.T, bias=True) - np.diag([0.3, 0.2]), rtol=1e-5)
+
+
+def test_what_the_errors_explain_is_no_collapse():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([np.zeros((200, 2)), rng.normal(6, 1.5, (200, 2))])
+    rows = rows + rng.normal(size=rows.shape) * 0.7
+    gm = GaussianMixture(2, random_state=0).fit(rows, error_covariance=np.full(2, 0.7**2))
+    narrow = int(gm.means_[:, 0].argmin())
+    assert np.sqrt(gm.covariances_[narrow].max()) < 0.25
+    assert {one["state"] for one in gm.diagnostics_} <= {"ok", "unresolved"}
+    np.testing.assert_allclose(gm.weights_[narrow], 0.5, atol=0.03)
+
+
+# missing values -------------------------------------------------------------------------------------------------------
+
+
+def test_a_column_without_a_value():
+    rows = X.copy()
+    rows[:, 1] = np.nan
+    assert "column 1 has none" in refused(GaussianMixture(2).fit, rows)
+    assert "('width')" in refused(GaussianMixture(2).fit, pd.DataFrame(rows, columns=["height", "width"]))
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA])
+def test_gaps_as_frames_have_them(gap):
+    rows = [[float(a), float(b)] for a, b in X]
+    rows[3][1] = gap
+    frame = pd.DataFrame({"a": [row[0] for row in rows], "b": pd.array([row[1] for row in rows], dtype="Float64")})
+    wanted = X.copy()
+    wanted[3, 1] = np.nan
+    np.testing.assert_array_equal(
+        GaussianMixture(2, random_state=0).fit(frame).means_, GaussianMixture(2, random_state=0).fit(wanted).means_
+    )
+
+
+def test_a_weight_of_zero_is_an_absent_row_with_gaps():
+    weight = (np.arange(N) % 5 > 0).astype(float)
+    settings = {"n_components": 2, "random_state": 0}
+    there = GaussianMixture(**settings).fit(GAPS[weight > 0])
+    absent = GaussianMixture(**settings).fit(GAPS, sample_weight=weight)
+    np.testing.assert_allclose(absent.means_, there.means_, rtol=1e-9)
+    assert absent.loglik_ == pytest.approx(there.loglik_, rel=1e-12)
+
+
+@pytest.mark.parametrize("noise", [None, True])
+def test_a_model_of_gaps_is_saved_and_read(tmp_path, noise):
+    gm = GaussianMixture(2, noise=noise, random_state=0).fit(GAPS)
+    again = GaussianMixture.load(gm.save(tmp_path / "model.json"))
+    np.testing.assert_array_equal(again.predict_proba(GAPS), gm.predict_proba(GAPS))
+    np.testing.assert_array_equal(again.score_samples(GAPS), gm.score_samples(GAPS))
+
+
+def test_pictures_of_rows_with_gaps():
+    gm = GaussianMixture(2, random_state=0).fit(GAPS)
+    gm.plot(GAPS)
+    GaussianMixture(2, random_state=0).fit(GAPS[:, 0]).plot(GAPS[:, 0])
+
+
+# weights in criteria --------------------------------------------------------------------------------------------------
+
+
+def test_what_weights_mean_in_criteria():
+    weight = np.random.default_rng(0).integers(1, 5, size=N).astype(float)
+    gm = fit(sample_weight=weight)
+    repeated = np.repeat(X, weight.astype(int), axis=0)
+    assert gm.bic(X, sample_weight=weight) == pytest.approx(gm.bic(repeated), rel=1e-12)
+    n_effective = weight.sum() ** 2 / (weight**2).sum()
+    loglik = weight @ gm.score_samples(X) / weight.sum() * n_effective
+    for factor in (1.0, 1e3):
+        asked = {"sample_weight": factor * weight, "effective_size": True}
+        assert gm.bic(X, **asked) == pytest.approx(gm.df_ * np.log(n_effective) - 2 * loglik, rel=1e-12)
+        assert gm.aic(X, **asked) == pytest.approx(2 * gm.df_ - 2 * loglik, rel=1e-12)
+    assert gm.bic(X, sample_weight=np.full(N, 7.0), effective_size=True) == pytest.approx(gm.bic(X), rel=1e-12)
+    assert "effective_size must be" in refused(gm.bic, X, sample_weight=weight, effective_size="yes")
+
+
+# histograms -----------------------------------------------------------------------------------------------------------
+
+EDGES = np.concatenate([[-np.inf], np.arange(-3.0, 7.0), [np.inf]])
+
+
+def counts(edges=EDGES, n=5000):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, 3 * n // 5), rng.normal(4, 0.7, 2 * n // 5)])
+    return np.histogram(rows, edges)[0], rows
+
+
+@pytest.mark.parametrize(("covariance_type", "shared"), [("V", False), ("E", True), ("full", False), ("tied", True)])
+def test_a_histogram_by_its_exact_likelihood(covariance_type, shared):
+    found, _ = counts()
+    gm = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit_histogram(EDGES, found)
+
+    def loss(theta):
+        w, deviations = 1 / (1 + np.exp(-theta[0])), np.exp(theta[[3, 3] if shared else [3, 4]])
+        p = w * np.diff(norm.cdf(EDGES, theta[1], deviations[0]))
+        return -found @ np.log(p + (1 - w) * np.diff(norm.cdf(EDGES, theta[2], deviations[1])))
+
+    best = minimize(loss, np.array([0.0, 0.0, 4.0, 0.0, 0.0][: 4 if shared else 5]), options={"gtol": 1e-5})
+    assert gm.loglik_ == pytest.approx(-best.fun, abs=1e-3)
+    np.testing.assert_allclose(np.sort(gm.means_[:, 0]), np.sort(best.x[1:3]), atol=3e-3)
+    assert len(gm.labels_) == np.count_nonzero(found)
+
+
+@pytest.mark.parametrize("noise", [None, True])
+@pytest.mark.parametrize("accelerate", [None, "lbfgs", "squarem"])
+def test_histograms_climb(noise, accelerate):
+    found, _ = counts()
+    gm = GaussianMixture(2, noise=noise, accelerate=accelerate, random_state=0).fit_histogram(EDGES, found)
+    assert np.diff(gm.log_likelihood_history_).min() >= -1e-9 * abs(gm.loglik_)
+
+
+def test_narrow_bins_are_rows_and_wide_ones_are_corrected():
+    narrow = np.arange(-6.0, 9.0, 0.01)
+    found, rows = counts(narrow)
+    by_rows = GaussianMixture(2, random_state=0).fit(rows)
+    by_bins = GaussianMixture(2, random_state=0).fit_histogram(narrow, found)
+    np.testing.assert_allclose(np.sort(by_bins.means_[:, 0]), np.sort(by_rows.means_[:, 0]), atol=1e-3)
+    assert by_bins.loglik_ - len(rows) * np.log(0.01) == pytest.approx(by_rows.loglik_, rel=1e-3)
+
+    wide = np.arange(-6.0, 9.0, 0.8)
+    found, _ = counts(wide, n=200_000)
+    middles = 0.5 * (wide[1:] + wide[:-1])
+    exact = GaussianMixture(2, random_state=0).fit_histogram(wide, found)
+    points = GaussianMixture(2, random_state=0).fit(middles, sample_weight=found)
+    corrected = GaussianMixture(2, random_state=0).fit(middles, sample_weight=found, error_covariance=0.8**2 / 12)
+
+    def widths(gm):
+        return np.sqrt(gm.covariances_[gm.means_[:, 0].argsort(), 0, 0])
+
+    np.testing.assert_allclose(widths(exact), [1.0, 0.7], rtol=0.01)
+    np.testing.assert_allclose(widths(corrected), [1.0, 0.7], rtol=0.02)
+    assert (widths(points) > widths(exact) * [1.015, 1.03]).all()
+
+
+def test_shares_are_as_good_as_counts():
+    found, _ = counts()
+    by_counts = GaussianMixture(2, random_state=0, tol=1e-6).fit_histogram(EDGES, found)
+    by_shares = GaussianMixture(2, random_state=0, tol=1e-6).fit_histogram(EDGES, found / found.sum())
+    np.testing.assert_allclose(by_shares.means_, by_counts.means_, rtol=1e-3, atol=1e-3)
+    assert by_shares.loglik_ * found.sum() == pytest.approx(by_counts.loglik_, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("edges", "found", "words"),
+    [
+        ([0.0, 1.0, 1.0], [1, 2], "edges must be increasing"),
+        ([0.0, np.inf, np.inf], [1, 2], "edges must be increasing"),
+        ([0.0, np.nan, 1.0], [1, 2], "edges must be increasing"),
+        ([0.0], [], "edges must be increasing"),
+        ([-np.inf, np.inf], [3], "edges must have a finite one"),
+        ([0.0, 1.0, 2.0], [1, 2, 3], "counts must have shape"),
+        ([0.0, 1.0, 2.0], [1, -2], "counts must not be negative, got -2.0 in row 1"),
+        ([0.0, 1.0, 2.0], [0, 0], "counts must not be zero everywhere"),
+        ([0.0, 1.0, 2.0], [np.nan, 1], "counts must be finite"),
+        ("edges", [1], "edges must be an array of numbers"),
+    ],
+)
+def test_histograms_that_cannot_be(edges, found, words):
+    with pytest.raises(ValueError, match=words):
+        GaussianMixture(1).fit_histogram(edges, found)
