@@ -31,12 +31,14 @@ def model_of(family, d=D, background=None):
     return made.stored_as(suited(made.layout, diagonal=family.endswith("I"))).beside(background)
 
 
-@pytest.fixture(params=["as it pays", "all alike", "one by one"])
+@pytest.fixture(params=["as it pays", "all alike", "side by side", "one by one"])
 def manner(request, monkeypatch):
-    """Rows in patterns of their own, or one by one, whatever pays."""
-    calls = {"as it pays": None, "all alike": 0.0, "one by one": 1e300}[request.param]
-    if calls is not None:
+    """Rows in patterns of their own, patterns side by side, or one by one, whatever pays."""
+    if request.param != "as it pays":
+        calls = 0.0 if request.param == "all alike" else 1e300
         monkeypatch.setattr(passes_over, "CALLS", {True: calls, False: calls})
+        monkeypatch.setattr(passes_over, "FEW", 0.0 if request.param == "side by side" else np.inf)
+        monkeypatch.setattr(passes_over, "SIDE_BYTES", 4000)  # several pieces, some of them parts of a pattern
     return request.param
 
 

@@ -76,19 +76,23 @@ class Block:
 
 
 def _block(operands: Operands, rows: Rows) -> Block:
-    dense = operands.covariances.ndim == 3
     x = np.array(rows.x.T, dtype=np.float64, order="C")
-    told = None
     if rows.missing is not None:
         x[rows.missing.T] = 0.0
-        told = np.array(~rows.missing.T, dtype=np.float64, order="C")
-    d, b = x.shape
+    if operands.covariances.ndim == 3:
+        return Block(x, *told_and_errors(rows))
+    error = np.zeros(x.shape) if rows.noise is None else np.array(rows.noise.T, order="C")
+    if rows.missing is None:
+        return Block(x, None, error)
+    error[rows.missing.T] = np.inf
+    return Block(x, np.array(~rows.missing.T, dtype=np.float64, order="C"), error)
+
+
+def told_and_errors(rows: Rows) -> tuple[Array | None, Array]:
+    """Ones and zeros (d, b), or None if all is told; and E + I - P (d, d, b)."""
+    b, d = rows.x.shape
+    told = None if rows.missing is None else np.array(~rows.missing.T, dtype=np.float64, order="C")
     noise = np.zeros((b, d)) if rows.noise is None else rows.noise
-    if not dense:
-        error = np.array(noise.T, order="C")
-        if rows.missing is not None:
-            error[rows.missing.T] = np.inf
-        return Block(x, told, error)
     if noise.ndim == 3:
         error = np.array(noise.transpose(1, 2, 0), order="C")
     else:
@@ -99,7 +103,7 @@ def _block(operands: Operands, rows: Rows) -> Block:
         error[gone[:, None] | gone[None, :]] = 0.0
         i, n = np.nonzero(gone)
         error[i, i, n] = 1.0
-    return Block(x, told, error)
+    return told, error
 
 
 def _away(block: Block, mean: Array) -> Array:
@@ -109,13 +113,16 @@ def _away(block: Block, mean: Array) -> Array:
 
 def _factor(covariance: Array, block: Block) -> Array:
     """L (d, d, b), its lower triangle."""
-    lower = np.empty_like(block.error)
     own = covariance[:, :, None]
     if block.told is None:
-        np.add(own, block.error, out=lower)
-    else:
-        np.multiply(own * block.told, block.told[:, None], out=lower)
-        lower += block.error
+        return factored(own + block.error)
+    matrices = own * block.told * block.told[:, None]
+    matrices += block.error
+    return factored(matrices)
+
+
+def factored(lower: Array) -> Array:
+    """Cholesky factors of matrices (d, d, b) in the lower triangles of their places."""
     variance = np.einsum("jjb->jb", lower).copy()
     for j in range(len(lower)):
         column = lower[j:, j]
@@ -127,7 +134,7 @@ def _factor(covariance: Array, block: Block) -> Array:
     return lower
 
 
-def _solved(lower: Array, right: Array) -> Array:
+def solved(lower: Array, right: Array) -> Array:
     """L^-1 times right (d, m, b), in place."""
     for i in range(len(lower)):
         if i:
@@ -147,7 +154,7 @@ def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
         away = _away(block, mean)
         if dense:
             lower = _factor(covariance, block)
-            white = _solved(lower, away[:, None])[:, 0]
+            white = solved(lower, away[:, None])[:, 0]
             log_joint[k] = -0.5 * np.einsum("jb,jb->b", white, white) - np.log(np.einsum("jjb->jb", lower)).sum(axis=0)
         else:
             variance = covariance[:, None] + block.error
@@ -204,7 +211,7 @@ def _conditional(operands: Operands, block: Block, k: int) -> tuple[Array, Array
     right = np.empty((d, d + 1, b))
     right[:, 0] = away
     right[:, 1:] = covariance[:, :, None] if block.told is None else covariance[:, :, None] * block.told[:, None]
-    _solved(_factor(covariance, block), right)
+    solved(_factor(covariance, block), right)
     white, z = right[:, 1:], right[:, 0]
     return np.einsum("ijb,ib->jb", white, z), white
 

@@ -26,11 +26,11 @@ class Patterns:
     starts: NDArray[np.intp]
     counts: NDArray[np.intp]
 
-    def groups(self, least: int) -> tuple[list[NDArray[np.intp]], NDArray[np.intp]]:
-        """The rows of each group of at least so many, and those of all others."""
+    def groups(self, least: int) -> tuple[list[NDArray[np.intp]], NDArray[np.intp], NDArray[np.intp]]:
+        """The rows of each group of at least so many; those of all others, group by group, and how many each has."""
         large = self.counts >= least
         found = [self.order[self.starts[g] : self.starts[g] + self.counts[g]] for g in np.flatnonzero(large)]
-        return found, np.sort(self.order[np.repeat(~large, self.counts)])
+        return found, self.order[np.repeat(~large, self.counts)], self.counts[~large]
 
 
 def patterns_of(n: int, missing: NDArray[np.bool_] | None, noise: NDArray[Any] | None) -> Patterns:

@@ -9,7 +9,8 @@ and with them every M-step, prior and driver is that of exact rows.  The gradien
 same sums (Fisher's identity: it is the expected gradient of complete data).
 
 Rows come in pieces: those that tell the same features with the same error (alike.py), where there are enough of them
-to be worth a model of their own; the others one by one (onebyone.py); and intervals (binned.py).
+to be worth a model of their own; those of patterns with few rows side by side (sidebyside.py); those that have nothing
+in common one by one (onebyone.py); and intervals (binned.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import alike, binned, onebyone
+from mixtura import alike, binned, onebyone, sidebyside
 from mixtura.covariance import Diagonal, suited
 from mixtura.engine import Engine, reduce
 from mixtura.observe import log_likelihood
@@ -38,41 +39,61 @@ T = TypeVar("T")
 class Manner(NamedTuple):
     """The functions of one way to look at rows.
 
-    ``prepare(model, rows, origin, kernel)`` makes operands for rows like these; ``seen(operands, rows)`` tells
+    ``prepare(model, firsts, counts, origin, kernel)`` makes operands for patterns that have so many rows each, of which
+    ``firsts`` are the first; ``seen(operands, rows)`` tells
     densities, their sums, the logarithm of the factors, and something for ``sums(operands, rows, something, resp,
     scale)``: mass, first and second about the means; ``completed(operands, rows, k)`` tells E[x | k] - m_k and
     Cov[x | k].
     """
 
-    prepare: Callable[[Mixture, Rows, Array, str | None], Any]
+    prepare: Callable[[Mixture, Rows, NDArray[np.intp], Array, str | None], Any]
     seen: Callable[[Any, Rows], tuple[Array, Array, Any, Any]]
     sums: Callable[[Any, Rows, Any, Array, Array], tuple[Array, Array, Array]]
     completed: Callable[[Any, Rows, int], tuple[Array, Array]]
 
 
 MANNERS: dict[str, Manner] = {
-    "alike": Manner(alike.prepare, alike.seen, alike.sums, alike.completed),
-    "binned": Manner(lambda model, *_: binned.prepare(model), binned.seen, binned.sums, binned.completed),
+    "alike": Manner(
+        lambda model, firsts, counts, origin, kernel: alike.prepare(model, firsts, origin, kernel),
+        alike.seen,
+        alike.sums,
+        alike.completed,
+    ),
+    "side by side": Manner(
+        lambda model, firsts, counts, *_: sidebyside.prepare(model, firsts, counts),
+        sidebyside.seen,
+        sidebyside.sums,
+        sidebyside.completed,
+    ),
     "one by one": Manner(lambda model, *_: onebyone.prepare(model), onebyone.seen, onebyone.sums, onebyone.completed),
+    "binned": Manner(lambda model, *_: binned.prepare(model), binned.seen, binned.sums, binned.completed),
 }
 
 TASK_ROWS = 1 << 14
 """Rows of a piece at most."""
 
 CALLS = {True: 4e5, False: 2e5}
-"""What the calls for a pattern cost, of dense covariances or diagonal ones, in nanoseconds."""
+"""What the calls for a pattern of its own cost, of dense covariances or diagonal ones, in nanoseconds."""
 
-ALONE: dict[bool, Callable[[int], float]] = {True: lambda d: 1.5 * d**3 + 100, False: lambda d: 15.0 * d}
-"""What a row of d features costs for each component if it is looked at by itself."""
+BESIDE: dict[bool, Callable[[int], float]] = {True: lambda d: 1.5 * d**2 + 30, False: lambda d: 15.0 * d}
+"""What a row of d features costs for each component, over that of a pattern of its own, if it is not alike to many."""
+
+FEW = 1.5
+"""Rows that patterns have in the mean from which they are worth being looked at side by side."""
+
+SIDE_BYTES = 4 << 20
+"""Size of one array of rows, or of patterns, that are looked at side by side."""
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Rows, by their numbers, and the manner in which they are looked at, ``size`` at a time."""
+    """Rows, by their numbers, and the manner in which they are looked at, ``size`` at a time: patterns of ``counts``
+    rows each, one after the other."""
 
     manner: str
     index: NDArray[np.intp]
     size: int
+    counts: NDArray[np.intp]
 
 
 def _of_one_layout(model: Mixture, rows: Rows) -> Mixture:
@@ -88,21 +109,39 @@ def pieces(source: InMemory, model: Mixture) -> Iterator[Piece]:
         yield from _cut("binned", np.arange(source.n_rows), binned.BLOCK_ROWS)
         return
     k, d, dense = model.n_components, model.n_features, not isinstance(model.layout, Diagonal)
-    groups, others = source.patterns.groups(int(CALLS[dense] / (k * ALONE[dense](d))) + 1)
-    untold = []
+    groups, others, counts = source.patterns.groups(int(CALLS[dense] / (k * BESIDE[dense](d))) + 1)
     for group in groups:
         missing = source.read(group[:1]).missing
         if missing is not None and missing.all():  # there is no mixture of no features
-            untold.append(group)
-            continue
-        yield from _cut("alike", group, TASK_ROWS)
-    others = np.sort(np.concatenate([others, *untold])) if untold else others
-    yield from _cut("one by one", others, onebyone.block_rows(k, d, dense=dense))
+            others, counts = np.concatenate([others, group]), np.append(counts, len(group))
+        else:
+            yield from _cut("alike", group, TASK_ROWS)
+    if dense and len(others) >= FEW * len(counts):
+        yield from _beside(others, counts, max(SIDE_BYTES // (8 * d * d * k), 1), max(SIDE_BYTES // (8 * d * d), 1))
+    else:
+        yield from _cut("one by one", others, onebyone.block_rows(k, d, dense=dense))
 
 
 def _cut(manner: str, index: NDArray[np.intp], size: int) -> Iterator[Piece]:
     for begin in range(0, len(index), TASK_ROWS):
-        yield Piece(manner, index[begin : begin + TASK_ROWS], size)
+        part = index[begin : begin + TASK_ROWS]
+        yield Piece(manner, part, size, np.array([len(part)]))
+
+
+def _beside(index: NDArray[np.intp], counts: NDArray[np.intp], n_patterns: int, n_rows: int) -> Iterator[Piece]:
+    """Pieces of at most so many patterns and rows."""
+    begin, left = 0, counts.copy()
+    while len(left):
+        total = np.cumsum(left[:n_patterns])
+        whole = int(np.searchsorted(total, n_rows, side="right"))
+        own = left[:whole] if whole else np.array([n_rows])  # a pattern that is larger than a piece is cut
+        stop = begin + int(own.sum())
+        yield Piece("side by side", index[begin:stop], stop - begin, own)
+        begin = stop
+        if whole:
+            left = left[whole:]
+        else:
+            left[0] -= n_rows
 
 
 def _over(
@@ -110,10 +149,9 @@ def _over(
 ) -> Iterator[tuple[Manner, Any, NDArray[np.intp], Rows]]:
     """The blocks of a piece, with what looks at them."""
     manner = MANNERS[piece.manner]
-    operands = manner.prepare(model, source.read(piece.index[:1]), origin, kernel)
-    size = piece.size
-    if piece.manner == "alike":
-        size = operands.observation.block_rows
+    firsts = source.read(piece.index[np.cumsum(piece.counts) - piece.counts])
+    operands = manner.prepare(model, firsts, piece.counts, origin, kernel)
+    size = operands.observation.block_rows if piece.manner == "alike" else piece.size
     for begin in range(0, len(piece.index), size):
         index = piece.index[begin : begin + size]
         yield manner, operands, index, source.read(index)
