@@ -40,10 +40,9 @@ class Manner(NamedTuple):
     """The functions of one way to look at rows.
 
     ``prepare(model, firsts, counts, origin, kernel)`` makes operands for patterns that have so many rows each, of which
-    ``firsts`` are the first; ``seen(operands, rows)`` tells
-    densities, their sums, the logarithm of the factors, and something for ``sums(operands, rows, something, resp,
-    scale)``: mass, first and second about the means; ``completed(operands, rows, k)`` tells E[x | k] - m_k and
-    Cov[x | k].
+    ``firsts`` are the first; ``seen(operands, rows)`` tells densities, their sums, the logarithm of the factors, and
+    something for ``sums(operands, rows, something, resp, scale)``: mass, first and second about the means;
+    ``completed(operands, rows, k)`` tells E[x | k] - m_k and Cov[x | k].
     """
 
     prepare: Callable[[Mixture, Rows, NDArray[np.intp], Array, str | None], Any]
