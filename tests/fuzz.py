@@ -359,6 +359,8 @@ def drawn(rng: np.random.Generator, types: Sequence[str] = TYPES) -> Case:
     settings = settings_for(rng, str(rng.choice(types)), k)
     if rng.random() < 0.15:
         settings |= own_start(rng, rows, k)
+    if "fixed" in KNOWN and "means_init" in settings and settings["random_state"] % 2:  # without a draw, too
+        settings |= {"fixed": {"means": True}, "on_degenerate": "rescue"}
     if "weights_init" in settings:  # equal weights would leave this start with the first update
         settings["mixing"] = "free"
     return Case(rows, _weight(rng, n), settings, kind)

@@ -5,7 +5,6 @@ Where numbers are given, they are those of the list: maximum-likelihood values, 
 
 from __future__ import annotations
 
-import inspect
 import warnings
 
 import numpy as np
@@ -482,7 +481,7 @@ def test_31_ten_starts_are_not_worse_than_one_for_a_hundred_seeds():
 
 
 def test_33_covariances_are_about_the_means():
-    # Of E[x x'] - m m' nothing is left at such an offset; fixed means themselves wait for `fixed`.
+    # Of E[x x'] - m m' nothing is left at such an offset.
     X = blobs(200, 2) + 1e7
     parameters_ = start("VVV", 2)
     gm = unfinished(started((parameters_[0], parameters_[1] + 1e7, parameters_[2]), max_iter=1, tol=0.0), X)
@@ -490,9 +489,6 @@ def test_33_covariances_are_about_the_means():
     assert_same_parameters(parameters(gm), expected[:3], 1e-6)
 
 
-@pytest.mark.skipif(
-    "fixed" not in inspect.signature(GaussianMixture).parameters, reason="the parameter `fixed` does not exist yet"
-)
 def test_33_frozen_means():
     X = blobs(200, 2)
     means = np.array([[-2.0, 0.0], [1.0, 1.0], [8.0, 8.0]])

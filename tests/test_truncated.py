@@ -425,7 +425,7 @@ def test_a_sentence_names_twenty_components():
         ({"truncate": True}, "got True"),
         ({"truncate": 2.5}, "got 2.5"),
         ({"truncate": "3"}, "got '3'"),
-        ({"truncate": 2, "noise": True}, "truncate works without noise only"),
+        ({"truncate": 2, "noise": True}, "truncate works without"),
         ({"truncate": 2, "accelerate": "lbfgs"}, "got accelerate='lbfgs': use \"auto\" or None"),
         ({"truncate": 2, "accelerate": "squarem"}, "truncate works with plain EM only"),
         ({"truncate": 2, "accelerate": 1}, "got accelerate=1"),

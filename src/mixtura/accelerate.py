@@ -25,6 +25,9 @@ both with what the prior adds, xbar_k the mean that EM would take, U = L^-1 of t
     d/d S_k     = P_k = U_k' (U_k V_k U_k' - n_k I) U_k / 2
     d/d C_k     = Q + Q',  Q = C_k L0_k' P_k L0_k
 
+What is fixed has no coordinate and stays as it is at the reference, to the last bit; the softmax is then over the free
+weights only (fixed.py).
+
 On the floor, and where a component is empty, the objective is not smooth in these coordinates: there EM has the say.
 
 References: M. Jamshidian and R. I. Jennrich, "Acceleration of the EM algorithm by using quasi-Newton methods", Journal
@@ -46,10 +49,11 @@ from typing import Any
 import numpy as np
 
 from mixtura.background import Background
-from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, lower_whitener
+from mixtura.covariance import Covariances, Dense, Diagonal, lower_whitener
 from mixtura.degeneracy import EMPTY_MASS, lowest
 from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate, size_of
 from mixtura.families import Family
+from mixtura.fixed import Mask
 from mixtura.mixture import Mixture
 from mixtura.priors import EigenvalueRatio
 from mixtura.rows import Array, Rows
@@ -127,23 +131,39 @@ def free_weights(update: MStep, model: Mixture) -> Array:
 def _free(update: MStep, components: Array, background: float) -> Array:
     if update.equal_mixing:
         components = components.sum(keepdims=True)[: 0 if update.box is None else 1]
-    return components if update.box is None else np.append(components, background)
+    elif update.fixed is not None:
+        components = components[~update.held("weights", len(components))]
+    free = components if update.box is None else np.append(components, background)
+    return free[:0] if update.fixed is not None and len(free) == 1 else free  # one alone is what the others leave
+
+
+def _total(update: MStep, told: EStep) -> float:
+    """The mass of the free weights over their sum: that of all rows, unless some weights are fixed."""
+    weights = free_weights(update, told.model)
+    if update.fixed is None or update.fixed.weights is None or not len(weights):
+        return told.statistics.count
+    return float(_free(update, told.statistics.mass, told.statistics.background).sum() / weights.sum())
 
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """Coordinates x (p,) about the model of a pass: ``scale`` (p,) times the logarithms and whitened entries y."""
+    """Coordinates x (p,) about the model of a pass: ``scale`` (p,) times the logarithms and whitened entries y.
+
+    ``moving`` says which of the entries y have a coordinate, where some are fixed; None is all.
+    """
 
     update: MStep
     reference: Mixture
     scale: Array
+    moving: Mask | None = None
 
     @classmethod
     def about(cls, update: MStep, told: EStep) -> Chart | None:
         """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
         model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
         known = isinstance(model.layout, Dense) and model.layout.accurate is not None
-        floored = known and bool(lowest(update, model)[1].any())
+        free = ~update.held("covariances", model.n_components)
+        floored = known and bool(lowest(update, model)[1][free].any())
         if floored or emptied(told):
             return None
         pulled = counted = told.statistics.mass / told.statistics.count
@@ -161,12 +181,20 @@ class Chart:
             if family.diagonal
             else np.where(i == j, 2.0, 4.0)
         )
-        information = [
-            free_weights(update, model),
-            np.repeat(pulled, d),
-            np.outer(counted, twice).ravel(),
-        ]
-        return cls(update, model, np.sqrt(np.concatenate(information)))
+        weights = free_weights(update, model)
+        if update.fixed is not None:
+            weights = weights * (_total(update, told) / told.statistics.count)
+        information = np.concatenate([weights, np.repeat(pulled, d), np.outer(counted, twice).ravel()])
+        if update.fixed is None:
+            return cls(update, model, np.sqrt(information))
+        moving = np.concatenate(
+            [
+                np.ones(len(weights), dtype=bool),
+                np.repeat(~update.held("means", model.n_components), d),
+                np.repeat(free[: len(counted)], len(twice)),
+            ]
+        )
+        return cls(update, model, np.sqrt(information[moving]), moving)
 
     @property
     def copies(self) -> int:
@@ -198,7 +226,16 @@ class Chart:
             covariances = covariances[:, *np.tril_indices(covariances.shape[1])]
         elif self.update.family.spherical:
             covariances = covariances[:, :1]
-        return np.concatenate([weights, means.ravel(), covariances.ravel()])
+        y = np.concatenate([weights, means.ravel(), covariances.ravel()])
+        return y if self.moving is None else y[self.moving]
+
+    def _entries(self, x: Array) -> Array:
+        """The logarithms and whitened entries y at the coordinates x, zero for what is fixed."""
+        if self.moving is None:
+            return x / self.scale
+        y = np.zeros(len(self.moving))
+        y[self.moving] = x / self.scale
+        return y
 
     def point(self, model: Mixture) -> Array:
         """The coordinates of a model that has the family and no component on the floor."""
@@ -225,7 +262,7 @@ class Chart:
     def model(self, x: Array) -> Mixture | None:
         """The mixture at these coordinates; None if a component would lie under the floor, or be next to nothing."""
         k, d = self.reference.means.shape
-        free, y = np.split(x / self.scale, [len(self.weights)])
+        free, y = np.split(self._entries(x), [len(self.weights)])
         weights = self.weights * np.exp(free)
         weights, background = self._shared_out(weights / weights.sum())
         away, y = y[: k * d].reshape(k, d), y[k * d :].reshape(self.copies, -1)
@@ -244,15 +281,24 @@ class Chart:
             if self.accurate:
                 root = np.asarray(np.linalg.solve(stretch, self.reference.layout.whitener[: self.copies]))
                 whitener = lower_whitener(root)
-        layout = self.update.raised(broadcast(covariances, k), means, whitener)
+        moved = ~self.update.held("covariances", k)[: self.copies]
+        if not moved.any():
+            return Mixture.of(weights, means, self.reference.layout, background)
+        layout = self.update.covariances(covariances, means, whitener, self.reference)
         entries = layout.variances if isinstance(layout, Diagonal) else layout.matrices
-        if not np.array_equal(entries[: self.copies], covariances):
+        if not np.array_equal(entries[: self.copies][moved], covariances[moved]):
             return None
         return Mixture.of(weights, means, layout, background)
 
     def _shared_out(self, weights: Array) -> tuple[Array, Background | None]:
         """Weights (K,) of the components, and the background, from the free weights."""
-        k, box = self.reference.n_components, self.update.box
+        k, box, fixed = self.reference.n_components, self.update.box, self.update.fixed
+        if fixed is not None and fixed.weights is not None:
+            if not len(weights):
+                return self.reference.weights, self.reference.background
+            parts = np.zeros(k)
+            parts[~fixed.weights] = weights[: k - int(fixed.weights.sum())]
+            return fixed.shared_out(self.reference, parts, 0.0 if box is None else float(weights[-1]))
         background = None if box is None else Background(float(weights[-1]), box)
         if not self.update.equal_mixing:
             return weights[:k], background
@@ -293,17 +339,16 @@ class Chart:
             squares = own + moved - counted[:, None, None] * np.eye(d)
             along_means = pulled[:, None] * np.einsum("kij,kj->ki", np.broadcast_to(back, (len(off), d, d)), off)
             squares = 0.5 * back @ squares @ back.transpose(0, 2, 1)  # L0' d/dS L0
-            half = (
-                self._stretch((x / self.scale)[-len(squares) * d * (d + 1) // 2 :].reshape(len(squares), -1)) @ squares
-            )
+            y = self._entries(x)[-len(squares) * d * (d + 1) // 2 :]
+            half = self._stretch(y.reshape(len(squares), -1)) @ squares
             along_covariances = (half + half.transpose(0, 2, 1)) * (2.0 - np.eye(d))  # two entries off the diagonal
         along_weights = _free(self.update, statistics.mass, statistics.background)
-        along_weights = along_weights - free_weights(self.update, model) * statistics.count
+        along_weights = along_weights - free_weights(self.update, model) * _total(self.update, told)
         return self._join(along_weights, along_means, along_covariances) / (self.scale * statistics.count)
 
     def within(self, step: Array, length: float) -> Array:
         """The step itself, or cut to ``length`` and to a UNIT of what is a logarithm."""
-        size, y = float(np.sqrt(step @ step)), np.abs(step / self.scale)
+        size, y = float(np.sqrt(step @ step)), np.abs(self._entries(step))
         logarithms = [y[: len(self.weights)], y[-self.copies * self.factor[0].size :]]
         farthest = max(part.max(initial=0.0) for part in logarithms[: 2 if self.update.family.diagonal else 1])
         part = min(length / max(size, TINY), UNIT / max(float(farthest), TINY))
@@ -468,6 +513,7 @@ def driver_of(
             "error_covariance": rows is not None and rows.noise is not None,
             "bins": rows is not None and rows.edges is not None,
             "labels": rows is not None and rows.label is not None,
+            "fixed": update.fixed is not None,
         }
         if any(beside.values()):
             raise ValueError(

@@ -11,7 +11,7 @@ A component of n_k rows' mass, on d features, is
     unresolved on the floor, where every row has an error (or an interval) that is wider: the errors explain all of its
                spread, and the likelihood is bounded without the floor
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
-    ok         none of these
+    ok         none of these, or its covariance is fixed, and as the user wants it
 
 Above the floor it is the mass that counts, not the labels: a component that overlaps with others can have many rows'
 mass and be the most probable one of no row.
@@ -115,14 +115,17 @@ def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Arra
     direction, low = lowest(update, model)
     _, low_overall = lowest(update, update.overall)
     mass = model.weights * total
-    needed = update.family.least_rows(model.n_features)
+    given, known = (update.held(part, model.n_components) for part in ("covariances", "means"))
+    needed = update.family.least_rows(model.n_features) - known  # about a mean that is given, one row fewer will do
     found = []
     for k in range(model.n_components):
         if mass[k] < EMPTY_MASS:
             found.append("empty")
+        elif given[k]:
+            found.append("ok")
         elif low[k] > 0:
             found.append("flat" if low[k] <= low_overall[0] else "unresolved" if update.blurred else "collapsed")
-        elif mass[k] < needed and not update.family.pooled and update.conjugate(1) is None:
+        elif mass[k] < needed[k] and not update.family.pooled and update.conjugate(1) is None:
             found.append("starved")
         else:
             found.append("ok")
@@ -142,6 +145,7 @@ def diagnose(
     scales = smallest_scales(update, model)
     named = _named(names, model.n_features)
     shares = update.family.coupled is not None and update.conjugate(1) is None
+    shares = shares and not update.held("covariances", model.n_components).any()  # all or none of them are
     diagnoses = []
     counts, firsts = members(labels, model.n_components)
     for k, state in enumerate(found):
@@ -271,9 +275,10 @@ def remarks(
     wrong = [one for one in found if one.state not in HARMLESS]
     bare = update.prior is None and update.reg_covar == 0
     many = n_parameters > n_rows
+    estimated = len(found) - int(update.held("covariances", len(found)).sum())  # one that is given needs no rows
     # Without correlations most parameters are means, and a row has a number for each of a mean; one Gaussian is unique.
-    alone = many and bare and not update.family.diagonal and len(found) > 1
-    few = n_distinct < len(found)
+    alone = many and bare and not update.family.diagonal and len(found) > 1 and estimated > 0
+    few = n_distinct < estimated
     if not wrong and not few and not alone:
         return said
     facts = [f"{n_distinct} distinct row{'s' if n_distinct > 1 else ''} for {len(found)} components"] if few else []
@@ -294,6 +299,7 @@ def remarks(
     if (
         not lone
         and not dropped
+        and update.fixed is None
         and not many
         and len(wrong) < len(found)
         and wrong

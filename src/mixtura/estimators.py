@@ -27,6 +27,7 @@ from mixtura.accelerate import driver_of
 from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
 from mixtura.covariance import suited
 from mixtura.engine import Engine, make_engine, one_blas_thread
+from mixtura.fixed import fixed_of, masks_of
 from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
 from mixtura.priors import prior_of
@@ -99,6 +100,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     on_degenerate : {"rescue", "drop", "raise"}
         What to do about a component that collapses, starves or empties: "rescue" tries other starts, else keeps it at
         the floor and says so; "drop" takes it out and carries on; "raise" is a ValueError.
+    fixed : dict or None
+        Which of "weights", "means" and "covariances" stay exactly at their start: True for all components, or a boolean
+        mask (K,), as in {"means": True, "weights": [True, False]}.  The start is ``weights_init``, ``means_init``,
+        ``covariances_init`` or ``precisions_init``, or one that is given whole (labels, responsibilities, the last
+        fit).  The rest is estimated around it: free weights share what the fixed ones leave, and the covariance of a
+        component is taken about its fixed mean.  Covariances of types with the letter E ("tied" among them) are fixed
+        all or none.  A fixed covariance has no floor, and what is fixed does not count in ``df_``.
     truncate : int or None
         For many components (hundreds to tens of thousands) of few features: the number that each row keeps, 3 for
         example.  EM then climbs a lower bound of the log-likelihood, in which each row counts these alone, and looks
@@ -201,6 +209,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         noise: bool | None = None,
         reg_covar: float | None = None,
         on_degenerate: str = "rescue",
+        fixed: Mapping[str, Any] | None = None,
         truncate: int | None = None,
         engine: str = "auto",
         trace: bool = False,
@@ -227,6 +236,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.noise = noise
         self.reg_covar = reg_covar
         self.on_degenerate = on_degenerate
+        self.fixed = fixed
         self.truncate = truncate
         self.engine = engine
         self.trace = trace
@@ -465,12 +475,26 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             validation.count(self.truncate, "truncate, if not None,")
         family = validation.family(self.covariance_type)
         prior = prior_of(self.prior, family, self.covariance_type)
+        fixed = fixed_of(
+            self.fixed,
+            int(self.n_components),
+            family,
+            self.covariance_type,
+            prior=prior,
+            mixing=self.mixing,
+            on_degenerate=self.on_degenerate,
+        )
         noise = validation.switch(self.noise, "noise")
         reg_covar = 0.0 if self.reg_covar is None else validation.number(self.reg_covar, "reg_covar")
         everything = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         x, weight, names = everything.x, everything.weight, getattr(self, "feature_names_in_", None)
         validation.family(self.covariance_type, x.shape[1])
         known = validation.known_labels(labels, len(x), int(self.n_components), background=noise)
+        if known is not None and self.on_degenerate == "drop":
+            raise ValueError(
+                'labels must be None with on_degenerate="drop", which gives components other numbers, got some: '
+                'use "rescue" or "raise"'
+            )
         everything = replace(everything, label=known, edges=edges)
         there = present(weight)
         rows = everything[there]
@@ -499,6 +523,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         )
         if not rows.exact:
             update = replace(update, blurred=available.blurred(source.rows, update.floor_variances))
+        if fixed is not None:
+            update = replace(update, fixed=fixed)
         if noise:
             floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
             update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine))
@@ -563,7 +589,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         remarks = runs.remarks(task, run, found, self._n_parameters(model))
         if self.on_degenerate == "raise" and "degenerate" in remarks:
             raise ValueError(remarks["degenerate"])
-        self._publish(components, background, task.entropy, answer_dtype(task.rows.x))
+        weights = model.weights if task.problem.update.fixed is None else run.last.model.weights  # to the last bit
+        self._publish(components, background, task.entropy, answer_dtype(task.rows.x), weights)
         self.history_ = run.history
         self.log_likelihood_history_ = [one["loglik"] for one in run.history]
         self.lower_bounds_ = [one["objective"] / task.total_weight for one in run.history]
@@ -601,25 +628,32 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def _n_parameters(self, model: Mixture) -> int:
         """Free parameters of ``model``, background included, under the parameters of the estimator."""
-        own = validation.family(self.covariance_type).n_parameters(
-            model.n_components, model.n_features, equal_mixing=self.mixing == "equal"
-        )
-        return own if model.background is None else own + N_PARAMETERS
+        family, size = validation.family(self.covariance_type), (model.n_components, model.n_features)
+        own = family.n_parameters(*size, equal_mixing=self.mixing == "equal")
+        fixed, background = masks_of(self.fixed, model.n_components), model.background is not None
+        taken = 0 if fixed is None else fixed.n_parameters(family, *size, background=background)
+        return own - taken + (N_PARAMETERS if background else 0)
 
     def _publish(
-        self, mixture: Mixture, background: Background | None, entropy: int | None, dtype: np.dtype[Any]
+        self,
+        mixture: Mixture,
+        background: Background | None,
+        entropy: int | None,
+        dtype: np.dtype[Any],
+        weights: Array | None = None,
     ) -> None:
         shape = shape_of(self.covariance_type)
         layout = mixture.layout
         self.mixture_, self.background_ = mixture, background
         self.noise_weight_ = 0.0 if background is None else background.weight
         self._model = mixture.beside(background)
+        self._weights = self._model.weights if weights is None else weights
         # set_params may change the parameters, not what was fitted
         self._fitted_type, self._fitted_mixing = self.covariance_type, self.mixing
         with one_blas_thread():
             factor = shape.precisions_cholesky(layout)
             parts = {
-                "weights_": self._model.weights,
+                "weights_": self._weights,
                 "means_": mixture.means,
                 "covariances_": shape.covariances(layout),
                 "precisions_cholesky_": factor,
@@ -652,7 +686,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             update = task.problem.update
             begin = Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=update.family.diagonal))
             weight = USUAL if self.background_ is None else self.noise_weight_
-            return iter([(0, begin.beside(None if update.box is None else Background(weight, update.box)))])
+            begin = begin.beside(None if update.box is None else Background(weight, update.box))
+            if update.fixed is not None:
+                if (self.background_ is None) == (update.box is None):
+                    begin = Mixture.of(self._weights, begin.means, begin.layout, begin.background)
+                last = start.OwnStart(begin.weights, begin.means, begin.layout)
+                last.suits(update.fixed, update.family, self.covariance_type)
+            return iter([(0, begin)])
+        if task.problem.update.fixed is not None:
+            own.suits(task.problem.update.fixed, task.problem.update.family, self.covariance_type)
         n_init = None if self.n_init == "auto" else int(self.n_init)
         moving = isinstance(self.init, str) and self.init == "auto" and task.rows.label is None
         return start.starts(
@@ -888,7 +930,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             fitted = document["fit"]
             estimator.tol, estimator.random_state = fitted["tol"], fitted["random_state"]
             estimator.loglik_, estimator._n_rows = fitted["loglik"], fitted["n_rows"]
-            estimator._total_weight = fitted["total_weight"]
+            estimator._total_weight, estimator.df_ = fitted["total_weight"], fitted["df"]  # some may have been fixed
             estimator.n_iter_, estimator.converged_ = fitted["n_iter"], fitted["converged"]
             with io.naming(path):
                 reason = validation.one_of(fitted["stop_reason"], "stop_reason", [*em.Reason])

@@ -76,6 +76,11 @@ class Family:
         return "V" not in self.code
 
     @property
+    def separate(self) -> bool:
+        """Whether each component has a covariance that no other one shares any part of."""
+        return "E" not in self.code
+
+    @property
     def uniform(self) -> bool:
         """Whether volume, shape and orientation are all free or all shared, as far as the family has them."""
         return len(set(self.code) - {"I"}) == 1

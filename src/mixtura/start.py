@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import linear_sum_assignment
 
 from mixtura import available, initialize, moves, validation
 from mixtura.available import filled
 from mixtura.background import USUAL, Background
-from mixtura.covariance import Covariances
+from mixtura.covariance import Covariances, Dense
 from mixtura.degeneracy import n_degenerate
 from mixtura.em import WINDOW, Driver, Problem, passes
+from mixtura.families import Family
+from mixtura.fixed import Fixed
 from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, TRUNCATED, Outcome, Sample
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory, Rows
@@ -39,6 +42,10 @@ MOSTLY = 0.1
 tell: with so many times the rows, the maximum is half a nat or more per parameter higher."""
 
 
+FREELY = 30
+"""Updates of a made start with everything free: after them it shows which component what is fixed belongs to."""
+
+
 @dataclass(frozen=True, eq=False)
 class OwnStart:
     """What the user gave of a start; None where nothing was given.  Responsibilities count after parameters."""
@@ -53,6 +60,21 @@ class OwnStart:
         """Whether some of the parameters were given."""
         return any(part is not None for part in (self.weights, self.means, self.layout))
 
+    def suits(self, fixed: Fixed, family: Family, covariance_type: str) -> None:
+        """Refuse a start that leaves to chance what is to stay at it, or has covariances that are not of the family."""
+        for part, value, name in (
+            ("weights", self.weights, "weights_init"),
+            ("means", self.means, "means_init"),
+            ("covariances", self.layout, "covariances_init or precisions_init"),
+        ):
+            if getattr(fixed, part) is not None and value is None and self.responsibilities is None:
+                raise ValueError(
+                    f'fixed["{part}"] must have a start to stay at, got none: give {name}, or a whole start such as '
+                    "labels_init"
+                )
+        if fixed.covariances is not None and self.layout is not None:
+            validation.of_family(self.layout, family, covariance_type)
+
     def over(self, base: Mixture) -> Mixture:
         """``base`` with the parameters that were given in its place; a background has what its weights leave."""
         background = base.background
@@ -64,6 +86,23 @@ class OwnStart:
             base.layout if self.layout is None else self.layout,
             background,
         )
+
+    def in_order(self, made: Mixture) -> Mixture:
+        """The components of ``made`` in the order that suits the weights and covariances that were given.
+
+        Under those of component k the rows of a component of weight w and covariance S have the expected log density
+        log w_k + log|S_k|^-1/2 - tr(S_k^-1 S) / 2: of all orders it is the one in which w times that has the largest
+        sum.
+        """
+        expected = np.zeros((made.n_components, made.n_components))
+        if self.weights is not None:
+            expected += np.log(np.maximum(self.weights, np.finfo(np.float64).tiny))[:, None]
+        if self.layout is not None:
+            white = self.layout.whitener if isinstance(self.layout, Dense) else Dense(self.layout.dense).whitener
+            square = np.einsum("kij,kil,mjl->km", white, white, made.layout.dense, optimize=True)
+            expected += self.layout.log_det_whitener[:, None] - 0.5 * square
+        _, order = linear_sum_assignment(made.weights * expected, maximize=True)
+        return Mixture.of(made.weights[order], made.means[order], made.layout.only(order.tolist()), made.background)
 
     def mixture(self, problem: Problem) -> Mixture | None:
         """The start, if what was given is enough to make one without chance."""
@@ -136,7 +175,12 @@ def starts(
 
     def made_by(maker: initialize.Start, rng: np.random.Generator, core: Sample, behind: Background | None) -> Mixture:
         made = initialize.with_empty(maker(core, n_made, problem.update, rng), n_components, problem.update)
-        return own.over(made if behind is None else made.components.beside(behind))
+        made = made if behind is None else made.components.beside(behind)
+        if problem.update.fixed is not None and make in STARTS.values():
+            free = replace(problem, source=InMemory(sample.rows), update=replace(problem.update, fixed=None))
+            *_, last = passes(free, made, tol=0.0, max_iter=FREELY)
+            made = own.in_order(last.model)
+        return own.over(made)
 
     made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.

@@ -20,7 +20,8 @@ A component without mass keeps its previous mean and covariance (of a covariance
 any parameters are then a maximiser.
 
 Between estimate and floor comes what the user asked for: a prior or a bound on eigenvalues (priors.py), and
-``reg_covar``, which is added to the variances as in scikit-learn and maximises nothing.
+``reg_covar``, which is added to the variances as in scikit-learn and maximises nothing.  What is to stay as it was in
+the previous model is in fixed.py, and so are the equations for the rest.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 from mixtura.background import Background, Box
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast, is_shared, lower_whitener, read_only, suited
 from mixtura.families import Family
+from mixtura.fixed import Fixed, Mask, beside, held, scatter_about
 from mixtura.mixture import Mixture
 from mixtura.priors import Conjugate, EigenvalueRatio, Prior
 from mixtura.rows import Array
@@ -82,11 +84,13 @@ class MStep:
     eps: float = EPS
     box: Box | None = None
     blurred: bool = False
+    fixed: Fixed | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether it is that of the family, with nothing beside the likelihood."""
-        return self.prior is None and self.box is None and self.reg_covar == 0 and not self.equal_mixing
+        """Whether it is that of the family, with nothing beside the likelihood and nothing fixed."""
+        beside_it = self.prior is not None or self.box is not None or self.fixed is not None
+        return not beside_it and self.reg_covar == 0 and not self.equal_mixing
 
     @property
     def pooled(self) -> bool:
@@ -105,10 +109,14 @@ class MStep:
             scatter = np.diagonal(scatter, axis1=1, axis2=2)
         if empty.any():
             means[empty] = self.overall.means[0] if previous is None else previous.means[empty]
-        counted = mass
-        conjugate = self.conjugate(n_components)
+        counted = pulled = mass
+        conjugate, found = self.conjugate(n_components), means
         if conjugate is not None:
+            pulled = mass + conjugate.shrinkage
             counted, means, scatter = conjugate.added(mass, means, scatter)
+        if previous is not None and self.fixed is not None and self.fixed.means is not None:
+            scatter = scatter_about(scatter, pulled, self.away(statistics, previous, means - found))
+            means = np.where(self.fixed.means[:, None], previous.means, means)
         total = mass.sum() + statistics.background
         background = None if self.box is None else Background(float(statistics.background / total), self.box)
         # What the background leaves, as Mixture.beside takes it: beside nearly all it has few digits.
@@ -116,6 +124,11 @@ class MStep:
         weights = mass / total if background is None or not mass.sum() > EMPTY else left * (mass / mass.sum())
         if self.equal_mixing:
             weights = np.full(n_components, left / n_components)
+        if previous is not None and self.fixed is not None and self.fixed.weights is not None:
+            weights, background = self.fixed.shared_out(previous, mass, statistics.background)
+        stays = self.held("covariances", n_components)
+        if previous is not None and stays.all():
+            return Mixture.of(weights, means, previous.layout, background)
         if not mass.sum() > EMPTY:  # the background has taken all
             kept = self.overall.layout.only([0] * n_components) if previous is None else previous.layout
             return Mixture.of(weights, means, kept, background)
@@ -134,8 +147,31 @@ class MStep:
         whitener = None
         if previous is not None and self.prior is None and self.reg_covar == 0 and self.family.frame == "affine":
             whitener = self.whitener(statistics, previous)
-        layout = self.raised(broadcast(estimates, n_components), means, whitener)
-        return Mixture.of(weights, means, layout, background)
+        return Mixture.of(weights, means, self.covariances(estimates, means, whitener, previous), background)
+
+    def held(self, part: str, n_components: int) -> Mask:
+        """Which of so many components (K,) have a part, one of PARTS of fixed.py, that stays as it was."""
+        return held(None if self.fixed is None else getattr(self.fixed, part), n_components)
+
+    def away(self, statistics: Statistics, previous: Mixture, pull: Array | float = 0.0) -> Array:
+        """How far (K, d) the means of the rows lie from the fixed ones of ``previous``, a prior having moved them by
+        ``pull``; zero where means are free.  The difference of near numbers comes first: nothing cancels far from zero.
+        """
+        away = (statistics.center - previous.means) + statistics.shift()
+        away = np.where(statistics.mass[:, None] > EMPTY, away, 0.0) + pull
+        return np.where(self.held("means", len(away))[:, None], away, 0.0)
+
+    def covariances(
+        self, estimates: Array, means: Array, whitener: Array | None, previous: Mixture | None
+    ) -> Covariances:
+        """Covariances of components at ``means``: ``estimates``, raised to the floor, beside those that stay as they
+        were in ``previous``."""
+        stays = self.held("covariances", len(means))
+        if previous is None or not stays.any():
+            return self.raised(broadcast(estimates, len(means)), means, whitener)
+        free = ~stays
+        raised = self.raised(estimates[free], means[free], None if whitener is None else whitener[free])
+        return beside(previous.layout, free, raised)
 
     def whitener(self, statistics: Statistics, previous: Mixture) -> Array | None:
         """Whiteners (K or 1, d, d) that are known better than the entries of the matrices tell: those of ``previous``,
@@ -144,9 +180,13 @@ class MStep:
         scatter = statistics.white_scatter(before)
         if scatter is None or (self.family.pooled and not previous.layout.shared):
             return None
+        n_components = len(statistics.mass)
+        if self.fixed is not None:
+            away = np.einsum("kij,kj->ki", before, self.away(statistics, previous))
+            scatter = scatter_about(scatter, statistics.mass, away)
         left = self.family.estimate(scatter, statistics.mass)
-        if len(left) == len(statistics.mass):
-            left[statistics.mass <= EMPTY] = np.eye(scatter.shape[1])
+        if len(left) == n_components:
+            left[(statistics.mass <= EMPTY) | self.held("covariances", n_components)] = np.eye(scatter.shape[1])
         try:
             return np.asarray(np.tril(np.linalg.inv(np.linalg.cholesky(left))) @ before[: len(left)])
         except np.linalg.LinAlgError:  # a component has collapsed, and will be raised to the floor

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numbers
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,29 @@ def one_of(value: Any, name: str, known: Sequence[str]) -> str:
     if isinstance(value, str) and value in known:
         return value
     raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}: choose one of these")
+
+
+def masks(value: Any, name: str, known: Sequence[str], n_components: int) -> dict[str, NDArray[np.bool_]]:
+    """Components (K,) that are meant under each of the ``known`` keys of a dict: True, False, or a boolean for each."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not set(value) <= set(known):
+        came = f"the keys {_short(list(value))}" if isinstance(value, Mapping) else _short(value)
+        raise ValueError(
+            f"{name} must be None or a dict with keys among {', '.join(known)}, got {came}: "
+            f"give {{{known[0]!r}: True}}, for example"
+        )
+    found = {}
+    for key, chosen in value.items():
+        mask = _array(chosen, f"{name}[{key!r}]")
+        if mask.dtype != bool or mask.shape not in ((), (n_components,)):
+            raise ValueError(
+                f"{name}[{key!r}] must be True, False or {n_components} booleans, got {_short(mask.tolist())}: "
+                "give one for each component"
+            )
+        found[key] = np.array(np.broadcast_to(mask, (n_components,)))
+        found[key].flags.writeable = False
+    return found
 
 
 def family(covariance_type: Any, n_features: int = 1) -> Family:
