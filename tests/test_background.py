@@ -496,7 +496,7 @@ def test_far_rows_are_background(family):
 
 def test_a_density_far_below_that_of_the_components():
     # The background is e^-2000 times as dense as the peak: compared row by row, it still decides far out.
-    box = Box(np.zeros(1), np.ones((1, 1)), 2000.0, np.full(1, 2000.0))
+    box = Box(np.zeros(1), np.ones((1, 1)), 2000.0, np.full(1, 2000.0), np.zeros(1))
     model = Mixture([1.0], [[0.0]], [1.0]).beside(Background(0.5, box))
     X = np.array([[0.0], [40.0], [70.0]])
     wanted = logsumexp([np.log(0.5) - 0.5 * X[:, 0] ** 2 - 0.5 * np.log(2 * np.pi), [np.log(0.5) - 2000.0] * 3], axis=0)

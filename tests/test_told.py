@@ -76,7 +76,7 @@ def test_a_pass_against_the_textbook(how, family, labelled, weighted, manner):
 def test_a_background_beside_them(how, family, manner):
     X, errors = told(blobs(N, D), how)
     sides = np.array([9.0, 14.0, 11.0])
-    box = Box(np.zeros(D), np.diag(sides), float(np.log(sides).sum()), np.log(sides))
+    box = Box(np.zeros(D), np.diag(sides), float(np.log(sides).sum()), np.log(sides), np.zeros(D))
     model = model_of(family, background=Background(0.2, box))
     mask = np.random.default_rng(3).random((N, 4)) < 0.7
     mask[:, 0] = True

@@ -475,7 +475,7 @@ def test_what_is_left_out_does_not_count(covariance_type, d):
     for other in fits[1:]:
         np.testing.assert_array_equal(other[0], labels)
         np.testing.assert_array_equal(other[1], log_density)
-    wanted, _ = evaluate.labels_and_log_density(mixture.observation, X, Serial())
+    wanted, _ = evaluate.labels_and_log_density(mixture, Rows(X), Serial())
     np.testing.assert_array_equal(labels, wanted)
     np.testing.assert_array_equal(labels, mixture.predict(X))
     np.testing.assert_allclose(log_density, mixture.logpdf(X), rtol=1e-10, atol=1e-9)

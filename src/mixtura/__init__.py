@@ -1,6 +1,7 @@
 """Gaussian mixtures: fast EM on NumPy and BLAS."""
 
 from mixtura.estimators import GaussianMixture
+from mixtura.imputer import MixtureImputer
 from mixtura.many import Fits, fit_many
 from mixtura.merging import merge_clusters
 from mixtura.mixture import Mixture
@@ -14,6 +15,7 @@ __all__ = [
     "FraleyRaftery",
     "GaussianMixture",
     "Mixture",
+    "MixtureImputer",
     "Selection",
     "fit_many",
     "merge_clusters",

@@ -186,3 +186,8 @@ def completed(operands: Operands, rows: Rows, k: int) -> tuple[Array, Array]:
     whole = np.zeros((len(away), d))
     whole[:, operands.features] = away * gain
     return whole, rest
+
+
+def expected(operands: Operands, rows: Rows, k: int) -> Array:
+    """The first that ``completed`` tells."""
+    return completed(operands, rows, k)[0]

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixtura import told
+from mixtura import impute, told
 from mixtura.covariance import Dense
 from mixtura.em import Problem, passes
 from mixtura.engine import Engine
@@ -132,8 +132,7 @@ def filled(rows: Rows, gaussian: Mixture, engine: Engine) -> Rows:
     """The rows with what is expected in place of what is missing, which they still say is."""
     if rows.missing is None:
         return rows
-    expected = told.completed(gaussian, InMemory(replace(rows, label=None)), engine)
-    return replace(rows, x=np.where(rows.missing, expected, rows.x))
+    return replace(rows, x=impute.mean(gaussian, replace(rows, label=None), engine))
 
 
 def given(rows: Rows, resp: Array, overall: Mixture, *, dense: bool, background: bool = False) -> Statistics:

@@ -73,14 +73,25 @@ class Box:
     """A parallelepiped: x = ``corner`` (d,) + u @ ``edges`` (d, d) for u in the unit cube.
 
     ``flat``: the rows have no spread along some edge.  ``log_lengths`` (d,): those of the sides of the bounding box,
-    whatever box this is; they are the volume for rows that tell some of the features only.
+    whatever box this is; they are the volume for rows that tell some of the features only.  ``low`` (d,) is where those
+    sides begin: what such rows do not tell is uniform between there and the other end.
     """
 
     corner: Array
     edges: Array
     log_volume: float
     log_lengths: Array
+    low: Array
     flat: bool = False
+
+    @property
+    def middle(self) -> Array:
+        """Middle (d,) of the bounding box."""
+        return self.inside(np.full(len(self.low), 0.5))
+
+    def inside(self, u: Array) -> Array:
+        """Points of the bounding box, of u (..., d) in the unit cube."""
+        return np.asarray(self.low + u * np.exp(self.log_lengths))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +124,7 @@ class Background:
             "weight": self.weight,
             "log_volume": self.box.log_volume,
             "log_lengths": self.box.log_lengths.tolist(),
+            "low": self.box.low.tolist(),
             "corner": self.box.corner.tolist(),
             "edges": self.box.edges.tolist(),
             "flat": self.box.flat,
@@ -124,9 +136,12 @@ class Background:
         if document is None:
             return None
         corner, edges = (np.asarray(document[key], dtype=np.float64) for key in ("corner", "edges"))
-        lengths = document.get("log_lengths")  # files of before have none: the box around this one
-        log_lengths = np.log(np.abs(edges).sum(axis=0)) if lengths is None else np.asarray(lengths, dtype=np.float64)
-        box = Box(corner, edges, float(document["log_volume"]), log_lengths, document["flat"])
+        around = {  # files of before do not have it: the box around this one
+            "log_lengths": np.log(np.abs(edges).sum(axis=0)),
+            "low": corner + np.minimum(edges, 0.0).sum(axis=0),
+        }
+        log_lengths, low = (np.asarray(document.get(key, own), dtype=np.float64) for key, own in around.items())
+        box = Box(corner, edges, float(document["log_volume"]), log_lengths, low, document["flat"])
         return cls(float(document["weight"]), box)
 
 
@@ -164,23 +179,24 @@ def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) 
 
     reach = reduce(engine, extent, source.blocks(block_rows(OF_LAYOUT[True], 1, d)))
     upright = _box(mean, np.eye(d), reach.low[:d], reach.high[:d], floor, gaussian, None)
-    turned = _box(mean, axes.T, reach.low[d:], reach.high[d:], floor, gaussian, upright.log_lengths)
+    turned = _box(mean, axes.T, reach.low[d:], reach.high[d:], floor, gaussian, upright)
     return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
 
 def _box(
-    mean: Array, directions: Array, low: Array, high: Array, floor: Array, gaussian: Array, log_lengths: Array | None
+    mean: Array, directions: Array, low: Array, high: Array, floor: Array, gaussian: Array, upright: Box | None
 ) -> Box:
-    """The box along unit ``directions`` (d, d), a row each, between ``low`` and ``high`` (d,) seen from the mean."""
+    """The box along unit ``directions`` (d, d), a row each, between ``low`` and ``high`` (d,) seen from the mean;
+    ``upright`` is the bounding box, None if this is it."""
     least, instead = (
         np.sqrt(2 * np.pi * np.einsum("ij,jk,ik->i", directions, matrix, directions)) for matrix in (floor, gaussian)
     )
     flat = high - low < least
     length = np.where(flat, instead, high - low)
     low = np.where(flat, 0.5 * (low + high - instead), low)
-    log = np.log(length)
-    own = log if log_lengths is None else log_lengths
-    return Box(mean + low @ directions, length[:, None] * directions, float(log.sum()), own, bool(flat.any()))
+    log, corner = np.log(length), mean + low @ directions
+    log_lengths, begin = (log, corner) if upright is None else (upright.log_lengths, upright.low)
+    return Box(corner, length[:, None] * directions, float(log.sum()), log_lengths, begin, bool(flat.any()))
 
 
 def remarks(background: Background | None) -> dict[str, str]:

@@ -22,7 +22,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
-from mixtura import available, em, evaluate, pruned, runs, start, validation
+from mixtura import available, em, evaluate, frames, impute, pruned, runs, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
 from mixtura.covariance import suited
@@ -806,6 +806,66 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         check_is_fitted(self)
         rows, labels = self._model.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
         return rows.astype(self._dtype, copy=False), labels
+
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        strategy: str = "mean",
+        error_covariance: ArrayLike | None = None,
+        random_state: Any = None,
+    ) -> Any:
+        """X with its missing values filled in, from what each row tells.
+
+        With ``noise``, what a row of the background does not tell is uniform on the sides of the bounding box of the
+        rows of the fit.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d)
+            Rows, NaN or null being a missing value; a row may have nothing else.
+        strategy : {"mean", "draw"}
+            "mean": the conditional expectation, which is the best guess of each value by itself, but makes all of them
+            together vary too little; "draw": a draw from the conditional distribution, that of several values of a row
+            together, for estimates that are made of the filled rows (see :class:`MixtureImputer`).
+        error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
+            As in :meth:`fit`, in squared units of the data: what there is keeps its error, what is filled in has none.
+        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+            Source of draws; None: the estimator's own, from which :meth:`sample` draws, so that each call gives others.
+
+        Returns
+        -------
+        ndarray of shape (n, d), or frame
+            What was there is there bit for bit.  Arrays come back as float64, float32 as float32; a frame of pandas,
+            polars or PyArrow comes back as one of the same kind, names, order and index included: columns without a
+            missing value as they are, the others as floats.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features or an entry that is infinite, or ``strategy`` is unknown.
+
+        References
+        ----------
+        M. Di Zio, U. Guarnera and O. Luzi, "Imputation through finite Gaussian mixture models", Computational
+        Statistics & Data Analysis 51, 2007.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.5], [0.5, 1.0]]])
+        >>> gm.impute([[2.0, np.nan], [np.nan, np.nan]])
+        array([[2., 1.],
+               [0., 0.]])
+        >>> gm.impute([[2.0, np.nan]], strategy="draw", random_state=0).shape
+        (1, 2)
+        """
+        validation.one_of(strategy, "strategy", [*impute.STRATEGIES])
+        model, rows, engine = self._evaluated(X, error_covariance)
+        rng = self._sampler if random_state is None else np.random.default_rng(start.entropy_of(random_state))
+        filled = impute.STRATEGIES[strategy](model, rows, engine, rng)
+        return frames.like(X, filled, rows)
 
     def bic(
         self,

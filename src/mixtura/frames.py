@@ -1,10 +1,17 @@
-"""Records as a frame of whatever library is there to hold one."""
+"""Frames of whatever library: records as one, and rows filled in as the one they came in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from mixtura.rows import Array, Rows
+from mixtura.shapes import answer_dtype, fits
 
 
 def frame(records: Sequence[Mapping[str, Any]]) -> Any:
@@ -36,3 +43,43 @@ def frame(records: Sequence[Mapping[str, Any]]) -> Any:
 
         return pl.DataFrame(rows)
     return rows
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X is a frame of pandas, polars, PyArrow or the like."""
+    return bool(nw.dependencies.is_into_dataframe(X))
+
+
+def library(X: Any) -> str:
+    """What library a frame is of, by name."""
+    return str(nw.get_native_namespace(X).__name__)
+
+
+def as_array(X: Any) -> NDArray[Any]:
+    """The numbers of a frame, (n, d)."""
+    return np.asarray(nw.from_native(X, eager_only=True).to_numpy())
+
+
+def like(X: Any, x: Array, rows: Rows) -> Any:
+    """``x`` (n, d), which is that of ``rows`` with what is missing filled in, in the form in which the rows came as X.
+
+    An array has the shape of X and the dtype of answers.  In a frame, columns without anything missing stay as they
+    are, the others are floats, of 32 bits where they were.
+    """
+    missing = np.zeros(x.shape, dtype=bool) if rows.missing is None else rows.missing
+    if not is_frame(X):
+        return x.reshape(np.asarray(X).shape).astype(_narrow(answer_dtype(rows.x), x[missing]), copy=False)
+    frame = nw.from_native(X, eager_only=True)
+    columns = []
+    for j in np.flatnonzero(missing.any(axis=0)):
+        gone, column = missing[:, j], frame[:, int(j)]
+        wanted = np.dtype(np.float32 if column.dtype == nw.Float32 else np.float64)
+        kind = nw.Float32 if _narrow(wanted, x[gone, j]) == np.float32 else nw.Float64
+        told, values = (nw.new_series(column.name, part, backend=frame.implementation) for part in (~gone, x[:, j]))
+        columns.append(column.cast(kind).zip_with(told, values.cast(kind)))
+    return frame.clone().with_columns(*columns).to_native()
+
+
+def _narrow(wanted: np.dtype[Any], filled: Array) -> np.dtype[Any]:
+    """The dtype that is wanted, if what was filled in is a number in it."""
+    return wanted if fits(filled, wanted) else np.dtype(np.float64)

@@ -171,6 +171,7 @@ _BOUNDS = {
 }
 _REQUIRED = ("layout", "shared", "weights", "means", "covariances")
 _BACKGROUND = ("weight", "log_volume", "corner", "edges", "flat")
+_SIDES = ("log_lengths", "low")  # of its bounding box, which files of before do not have
 _OPTIONAL = ("whiteners", "background", "covariance_type", "mixing", "feature_names", "fit")
 
 
@@ -354,11 +355,10 @@ def _check_model(document: Any, problem: str) -> None:
 def _check_background(background: Any, n_features: int, problem: str) -> None:
     if background is None:
         return
-    if not isinstance(background, dict) or {"log_lengths", *background} != {"log_lengths", *_BACKGROUND}:
+    if not isinstance(background, dict) or {*_SIDES, *background} != {*_SIDES, *_BACKGROUND}:
         raise ValueError(f"{problem}: background must be null or an object of {', '.join(_BACKGROUND)}")
     shapes = {"weight": (), "log_volume": (), "corner": (n_features,), "edges": (n_features, n_features)}
-    if "log_lengths" in background:  # files of before have none
-        shapes["log_lengths"] = (n_features,)
+    shapes |= {key: (n_features,) for key in _SIDES if key in background}
     for key, expected in shapes.items():
         if (entry := _numbers(background, key, problem)).shape != expected:
             raise ValueError(f"{problem}: {key} of background must have shape {expected}, got {entry.shape}")

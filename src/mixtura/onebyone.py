@@ -4,7 +4,7 @@ With o the features that a row tells, P the matrix that sets the others to zero,
 
     T = P S P + E + (I - P) = L L',    z = L^-1 P (x - m),    Z = L^-1 P S
     log N(x_o | m_o, S_oo + E) = -|z|^2 / 2 - sum_j log L_jj - |o| / 2 log 2 pi
-    E[x | x_o] - m = Z' z        Cov[x | x_o] = S - Z' Z
+    E[x | x_o] - m = Z' z = S P T^-1 P (x - m)        Cov[x | x_o] = S - Z' Z
 
 (E has no entries where a feature is missing.)  In sums under responsibilities r, n = sum r, y = Z' z:
 
@@ -224,3 +224,28 @@ def completed(operands: Operands, rows: Rows, k: int) -> tuple[Array, Array]:
         return y.T, white.T
     left = operands.covariances[k] - np.einsum("ijb,ilb->bjl", white, white)
     return y.T, 0.5 * (left + left.transpose(0, 2, 1))
+
+
+def expected(operands: Operands, rows: Rows, k: int) -> Array:
+    """The first that ``completed`` tells, without the other."""
+    block, covariance = _block(operands, rows), operands.covariances[k]
+    away = _away(block, operands.model.means[k])
+    if covariance.ndim == 1:
+        return np.asarray((covariance[:, None] / (covariance[:, None] + block.error) * away).T)
+    lower = _factor(covariance, block)
+    y = solved(lower, away[:, None])[:, 0]
+    for i in reversed(range(len(y))):  # L'^-1 z, which has zeros where a feature is missing
+        y[i] -= np.einsum("lb,lb->b", lower[i + 1 :, i], y[i + 1 :])
+        y[i] /= lower[i, i]
+    return np.asarray((covariance @ y).T)
+
+
+def errors(noise: Array, normal: Array) -> Array:
+    """Draws (b, d) of errors of variances (b, d) or covariances (b, d, d), made of standard normal numbers."""
+    if noise.ndim == 2:
+        return np.sqrt(noise) * normal
+    matrices, normal = np.array(noise.transpose(1, 2, 0), order="C"), normal.T.copy()
+    j, n = np.nonzero(np.einsum("jjb->jb", matrices) == 0)
+    matrices[j, j, n], normal[j, n] = 1.0, 0.0  # no error, but a square root
+    lower = factored(matrices)
+    return np.stack([np.einsum("lb,lb->b", row[: i + 1], normal[: i + 1]) for i, row in enumerate(lower)], axis=1)

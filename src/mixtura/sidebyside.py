@@ -131,3 +131,13 @@ def completed(operands: Operands, rows: Rows, k: int) -> tuple[Array, Array]:
     left = rest.transpose(2, 0, 1)
     y = np.einsum("jlb,lb->bj", gain, _away(operands, rows)[:, k])
     return y, 0.5 * (left + left.transpose(0, 2, 1))
+
+
+def expected(operands: Operands, rows: Rows, numbers: NDArray[np.intp], k: int) -> Array:
+    """E[x] - m_k (b, d) of some rows, which have these ``numbers`` in the block, if they belong to component k."""
+    pattern = np.repeat(np.arange(len(operands.counts)), operands.counts)[numbers]
+    away = (rows.x - operands.model.means[k]).T
+    if rows.missing is not None:
+        away[rows.missing.T] = 0.0
+    z = np.einsum("ijb,jb->ib", operands.white[:, :, k, pattern], away)
+    return np.asarray(np.einsum("ijb,ib->bj", operands.half[:, :, k, pattern], z))

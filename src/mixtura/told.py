@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from mixtura import alike, binned, onebyone, sidebyside
 from mixtura.covariance import Diagonal, suited
-from mixtura.engine import Engine, reduce
+from mixtura.engine import Engine, one_blas_thread, reduce
 from mixtura.observe import log_likelihood
 from mixtura.rows import Array, InMemory, Rows
 from mixtura.scores import LOG_ZERO
@@ -253,20 +255,85 @@ def each(
     engine.each(of_piece, pieces(source, model), take_all)
 
 
-def completed(model: Mixture, source: InMemory, engine: Engine) -> Array:
-    """E[x] (n, d) of the points, by all that the rows tell."""
+# what is missing ------------------------------------------------------------------------------------------------------
+
+EXPECTED: dict[str, Callable[[Any, Rows, NDArray[np.intp], int], Array]] = {
+    "alike": lambda operands, rows, numbers, k: alike.expected(operands, rows, k),
+    "side by side": sidebyside.expected,
+    "one by one": lambda operands, rows, numbers, k: onebyone.expected(operands, rows, k),
+}
+"""E[x | k] - m_k (b, d) in each manner, of operands, rows, their numbers in the block and k: what ``completed`` tells
+of a whole block, without Cov[x | k]."""
+
+Conditional = Callable[[Rows, NDArray[np.intp], int], Array]
+"""The same with the operands of a block."""
+
+UNHEARD = 1e-20
+"""Responsibility for a row under which a component has no say in what is expected of it."""
+
+
+def expected(model: Mixture, source: InMemory, engine: Engine) -> Array:
+    """x (n, d) with E[x | what is told] in place of what is missing."""
+    k = model.n_components
+
+    def of_block(conditional: Conditional, index: NDArray[np.intp], rows: Rows, share: Array) -> Array:
+        found = np.zeros(rows.x.shape)
+        for j, weight in enumerate(share[:k]):
+            hot = np.flatnonzero(weight > UNHEARD)
+            if len(hot):
+                own = rows if len(hot) == len(rows) else rows[hot]
+                found[hot] += weight[hot, None] * (model.means[j] + conditional(own, hot, j))
+        if model.background is not None:
+            found += share[k][:, None] * model.background.box.middle
+        return found
+
+    return _replaced(model, source, engine, of_block)
+
+
+def drawn(model: Mixture, source: InMemory, engine: Engine, uniform: Array, normal: Array, blur: Array | None) -> Array:
+    """x (n, d) with draws from p(x | what is told) in place of what is missing, made of ``uniform`` (n,) and standard
+    normal numbers (n, d): ``normal`` for the points, ``blur`` for their errors, if they have any."""
+    k, layout = model.n_components, model.layout
+
+    def of_block(conditional: Conditional, index: NDArray[np.intp], rows: Rows, share: Array) -> Array:
+        below = np.cumsum(share, axis=0)
+        below /= below[-1]  # its end is 1, which no uniform number is: nothing without a share is chosen
+        chosen = (below <= uniform[index]).sum(axis=0)
+        found = np.empty(rows.x.shape)
+        for j in np.unique(chosen):
+            own = np.flatnonzero(chosen == j)
+            z = normal[index[own]]
+            if j == k and model.background is not None:
+                found[own] = model.background.box.inside(ndtr(z))
+                continue
+            other = z * np.sqrt(layout.variances[j]) if isinstance(layout, Diagonal) else z @ layout.factor[j].T
+            away = replace(rows[own], x=rows.x[own] - other)
+            if away.noise is not None and blur is not None:
+                away = replace(away, x=away.x - onebyone.errors(away.noise, blur[index[own]]))
+            found[own] = model.means[j] + other + conditional(away, own, j)
+        return found
+
+    return _replaced(model, source, engine, of_block)
+
+
+def _replaced(
+    model: Mixture,
+    source: InMemory,
+    engine: Engine,
+    of_block: Callable[[Conditional, NDArray[np.intp], Rows, Array], Array],
+) -> Array:
+    """x (n, d) with what ``of_block`` makes of each block and its responsibilities in place of what is missing."""
     model = _of_one_layout(model, source.rows)
-    origin, k = model.mean, model.n_components
+    origin = model.mean
     out = np.empty((source.n_rows, source.n_features))
 
     def of_piece(piece: Piece) -> None:
         for manner, operands, index, rows in _over(model, source, piece, origin):
-            resp, *_ = _seen(manner, operands, model, rows, origin)
-            share = resp[:k] / resp[:k].sum(axis=0)
-            out[index] = sum(
-                weight[:, None] * (model.means[j] + manner.completed(operands, rows, j)[0])
-                for j, weight in enumerate(share)
-            )
+            resp, total, *_ = _seen(manner, operands, model, rows, origin)
+            assert rows.missing is not None
+            found = of_block(partial(EXPECTED[piece.manner], operands), index, rows, resp / total)
+            out[index] = np.where(rows.missing, found, rows.x)
 
-    engine.each(of_piece, pieces(source, model), lambda nothing: None)
+    with one_blas_thread():
+        engine.each(of_piece, pieces(source, model), lambda nothing: None)
     return out

@@ -343,6 +343,15 @@ def points(X: Any, n_features: int) -> AnyArray:
     return x
 
 
+def two_dimensional(X: Any) -> None:
+    """Refuse what has no columns."""
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+    if len(shape) < 2:
+        raise ValueError(
+            f"X must have shape (n, d), got {tuple(shape)}: Reshape your data, X.reshape(-1, 1) being one feature"
+        )
+
+
 def real_rows(x: AnyArray) -> AnyArray:
     """The same rows in a dtype that the kernels can promote; objects and strings are converted or refused."""
     if x.dtype.kind in "biuf" and x.dtype.itemsize <= 8:
