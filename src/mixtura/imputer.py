@@ -108,13 +108,6 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")
 
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """What :meth:`transform` returns: "default", "pandas", "polars", or None to leave it as it is."""
-        super().set_output(transform=transform)
-        if transform is not None:
-            self._output = transform
-        return self
-
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the mixture to the rows of X.
 
@@ -181,7 +174,8 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         validation.two_dimensional(X)
         validate_data(self, X, reset=False, skip_check_array=True)  # compares them, in the name of the imputer
         filled = self.estimator_.impute(X, strategy=self.strategy)
-        wanted = getattr(self, "_output", None) or get_config()["transform_output"]
+        asked = getattr(self, "_sklearn_output_config", {})  # what set_output leaves, and clone copies
+        wanted = asked.get("transform", get_config()["transform_output"])
         if wanted != "default" and frames.is_frame(filled) and frames.library(filled) != wanted:
             return frames.as_array(filled)  # of which scikit-learn makes what is wanted
         return filled
