@@ -34,13 +34,23 @@ KNOWN = inspect.signature(GaussianMixture).parameters
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Rows (n, d), weights (n,) or None, the parameters of the estimator, and a name for how the rows were made."""
+    """Rows (n, d), weights (n,) or None, the parameters of the estimator, and a name for how the rows were made.
+
+    NaN in rows is a missing value; ``errors`` are variances (n, d) or covariances (n, d, d), ``labels`` (n,) integers.
+    """
 
     rows: np.ndarray
     weight: np.ndarray | None
     settings: dict[str, Any]
     kind: str = "given"
     tags: dict[str, Any] = field(default_factory=dict)
+    errors: np.ndarray | None = None
+    labels: np.ndarray | None = None
+
+    def only(self, index: np.ndarray) -> Case:
+        """The same with some of the rows."""
+        parts = {name: getattr(self, name) for name in ("rows", "weight", "errors", "labels")}
+        return replace(self, **{name: None if part is None else part[index] for name, part in parts.items()})
 
     def to_json(self, failure: str) -> str:
         return json.dumps(
@@ -51,14 +61,19 @@ class Case:
                 "dtype": str(self.rows.dtype),
                 "weight": None if self.weight is None else self.weight.tolist(),
                 "rows": self.rows.tolist(),
+                "errors": None if self.errors is None else self.errors.tolist(),
+                "labels": None if self.labels is None else self.labels.tolist(),
             }
         )
 
     @classmethod
     def from_json(cls, text: str) -> Case:
         document = json.loads(text)
-        weight = None if document["weight"] is None else np.array(document["weight"])
-        return cls(np.array(document["rows"], document["dtype"]), weight, document["settings"], document["kind"])
+        weight, errors, labels = (
+            None if document.get(name) is None else np.array(document[name]) for name in ("weight", "errors", "labels")
+        )
+        rows = np.array(document["rows"], document["dtype"])
+        return cls(rows, weight, document["settings"], document["kind"], errors=errors, labels=labels)
 
 
 def fitted(case: Case) -> tuple[GaussianMixture, list[str]]:
@@ -66,7 +81,7 @@ def fitted(case: Case) -> tuple[GaussianMixture, list[str]]:
     gm = GaussianMixture(**case.settings)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        gm.fit(case.rows, sample_weight=case.weight)
+        gm.fit(case.rows, sample_weight=case.weight, error_covariance=case.errors, labels=case.labels)
     return gm, [f"{one.category.__name__}: {one.message}" for one in caught]
 
 
@@ -97,21 +112,25 @@ def complaint(case: Case, gm: GaussianMixture, warned: list[str]) -> str | None:
         return f"covariances are not positive definite: {covariances.tolist()}"
     # means where the data are
     rows = case.rows if case.weight is None else case.rows[case.weight > 0]
-    low, high = rows.min(axis=0).astype(float), rows.max(axis=0).astype(float)
+    exact = case.errors is None and not np.isnan(rows).any()
+    low, high = np.nanmin(rows, axis=0).astype(float), np.nanmax(rows, axis=0).astype(float)
     slack = 1e-9 * (high - low) + 4 * np.spacing(np.maximum(np.abs(low), np.abs(high)))
-    if "means_init" not in case.settings and ((means < low - slack) | (means > high + slack)).any():
+    # What is missing may be expected outside of what there is.
+    if exact and "means_init" not in case.settings and ((means < low - slack) | (means > high + slack)).any():
         return f"means {means.tolist()} lie outside the data, {low.tolist()} to {high.tolist()}"
     # responsibilities
-    resp = gm.predict_proba(case.rows)
+    resp = gm.predict_proba(case.rows, error_covariance=case.errors)
     if (
         not np.isfinite(resp).all()
         or (resp < 0).any()
         or (np.abs(resp.sum(axis=1) - 1) > 8 * len(weights) * np.finfo(resp.dtype).eps).any()
     ):
         return "responsibilities are not finite with sum 1"
-    if gm.labels_.shape != (len(case.rows),) or not np.array_equal(gm.labels_, gm.predict(case.rows)):
+    known = np.full(len(case.rows), -1) if case.labels is None else case.labels
+    expected = np.where(known >= 0, known, gm.predict(case.rows, error_covariance=case.errors))
+    if gm.labels_.shape != (len(case.rows),) or not np.array_equal(gm.labels_, expected):
         return "labels_ are not what predict gives"
-    if np.isnan(gm.score_samples(case.rows)).any():
+    if np.isnan(gm.score_samples(case.rows, error_covariance=case.errors)).any():
         return "log densities are NaN"
     # the objective
     totals = np.array([record["objective"] for record in gm.history_])
@@ -122,8 +141,8 @@ def complaint(case: Case, gm: GaussianMixture, warned: list[str]) -> str | None:
     if (falls > 0).any():
         at = int(falls.argmax())
         return f"the objective fell by {totals[at] - totals[at + 1]:.3g} from {totals[at]!r} at pass {at + 1}"
-    plain = gm.score(case.rows, sample_weight=case.weight) * total_weight
-    if abs(plain - gm.loglik_) > 1e-9 * max(abs(plain), total_weight):
+    plain = gm.score(case.rows, sample_weight=case.weight, error_covariance=case.errors) * total_weight
+    if case.labels is None and abs(plain - gm.loglik_) > 1e-9 * max(abs(plain), total_weight):
         return f"loglik_ is {gm.loglik_!r}, but score gives {plain!r}"
     if case.settings.get("prior") is None and abs(totals[-1] - gm.loglik_) > 1e-9 * max(abs(plain), total_weight):
         return f"loglik_ is {gm.loglik_!r}, but the last objective {totals[-1]!r}"
@@ -135,7 +154,7 @@ def complaint(case: Case, gm: GaussianMixture, warned: list[str]) -> str | None:
     return None
 
 
-STATES = ("ok", "flat", "collapsed", "starved", "empty", "tied")
+STATES = ("ok", "flat", "collapsed", "starved", "empty", "tied", "unresolved")
 
 
 def complaint_of_diagnostics(gm: GaussianMixture) -> str | None:
@@ -349,6 +368,31 @@ def own_start(rng: np.random.Generator, rows: np.ndarray, n_components: int) -> 
             return {"means_init": x[rng.integers(n, size=n_components)].tolist(), "weights_init": weights.tolist()}
 
 
+def told(rng: np.random.Generator, case: Case) -> Case:
+    """The case with gaps, errors or labels, or without any of them, which most are."""
+    rows, errors, labels = case.rows, None, None
+    n, d = rows.shape
+    if rows.dtype.kind == "f" and rng.random() < 0.2:
+        rows = np.where(rng.random((n, d)) < rng.choice([0.1, 0.5]), rows.dtype.type(np.nan), rows)
+        there = rows if case.weight is None else rows[case.weight > 0]
+        if np.isnan(there).all(axis=0).any():  # a column without a value is refused
+            rows = case.rows
+    if rng.random() < 0.2:
+        spread = np.maximum(case.rows.std(axis=0, dtype=float), 1e-290) * 10.0 ** rng.choice([-9, -1, 0, 1])
+        errors = spread**2 * rng.choice([0.0, 0.5, 1.0], size=(n, d))
+        if rng.random() < 0.5:
+            root = rng.normal(size=(n, d, int(rng.integers(1, d + 1)))) * spread[:, None]
+            errors = root @ root.transpose(0, 2, 1)
+    settings = case.settings
+    if rng.random() < 0.15:
+        labels = np.where(rng.random(n) < rng.choice([0.1, 0.9]), rng.integers(settings["n_components"], size=n), -1)
+        settings = settings | {"on_degenerate": "rescue"}
+        # A start of the user's may not leave a labelled row without a component.
+        if settings.keys() & {"weights_init", "labels_init", "means_init"}:
+            labels = None
+    return replace(case, rows=rows, errors=errors, labels=labels, settings=settings)
+
+
 def drawn(rng: np.random.Generator, types: Sequence[str] = TYPES) -> Case:
     """A random case of one of these covariance types; most are small."""
     kind = str(rng.choice(list(KINDS)))
@@ -363,7 +407,7 @@ def drawn(rng: np.random.Generator, types: Sequence[str] = TYPES) -> Case:
         settings |= {"fixed": {"means": True}, "on_degenerate": "rescue"}
     if "weights_init" in settings:  # equal weights would leave this start with the first update
         settings["mixing"] = "free"
-    return Case(rows, _weight(rng, n), settings, kind)
+    return told(rng, Case(rows, _weight(rng, n), settings, kind))  # draws after all others: inputs are as they were
 
 
 # Cutting a failure down
@@ -382,9 +426,8 @@ def smaller(case: Case, failure: str, seconds: float = 5.0) -> tuple[Case, str]:
         begin = 0
         while begin < len(case.rows) and len(case.rows) > step:
             keep = np.r_[0:begin, begin + step : len(case.rows)]
-            weight = None if case.weight is None else case.weight[keep]
-            shorter = replace(case, rows=case.rows[keep], weight=weight)
-            found = None if weight is not None and not weight.any() else problem(shorter)[0]
+            shorter = case.only(keep)
+            found = None if shorter.weight is not None and not shorter.weight.any() else problem(shorter)[0]
             if found is not None and sort_of(found) == sort_of(failure):
                 case, failure = shorter, found
             else:
@@ -393,7 +436,7 @@ def smaller(case: Case, failure: str, seconds: float = 5.0) -> tuple[Case, str]:
                 break
         step //= 2
     for column in range(case.rows.shape[1] - 1, -1, -1):
-        if case.rows.shape[1] > 1 and time.perf_counter() < deadline + seconds:
+        if case.rows.shape[1] > 1 and case.errors is None and time.perf_counter() < deadline + seconds:
             narrower = replace(case, rows=np.delete(case.rows, column, axis=1))
             found = problem(narrower)[0]
             if found is not None and sort_of(found) == sort_of(failure):

@@ -104,10 +104,19 @@ def gaussian_of(source: InMemory, engine: Engine, *, dense: bool) -> tuple[Mixtu
     for latest in passes(Problem(part, mean, engine, update), update.overall, tol=TOL, max_iter=PASSES):
         model = latest.model
     whole = model if correlated or not dense else model.stored_as(Dense(model.layout.dense))
-    statistics = told.one_pass(whole, source, model.means[0], engine)
-    if not dense and statistics.second.ndim == 3:
-        statistics = replace(statistics, second=np.einsum("kjj->kj", statistics.second).copy())
-    return model, statistics, scale
+    return model, _about_mean(told.one_pass(whole, source, model.means[0], engine), dense=dense), scale
+
+
+def _about_mean(statistics: Statistics, *, dense: bool) -> Statistics:
+    """The sums of one component about its mean; what rounding leaves of no variance is none."""
+    shift = statistics.shift()
+    scatter = statistics.scatter(shift)
+    if not dense and scatter.ndim == 3:
+        scatter = np.einsum("kjj->kj", scatter)
+    variance = scatter if scatter.ndim == 2 else np.einsum("kjj->kj", scatter)
+    flat = variance <= 0
+    scatter = np.where(flat if scatter.ndim == 2 else flat[:, :, None] | flat[:, None], 0.0, scatter)
+    return replace(statistics, center=statistics.center + shift, first=np.zeros_like(shift), second=scatter)
 
 
 def blurred(rows: Rows, floor: Array) -> bool:

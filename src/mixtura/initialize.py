@@ -275,8 +275,8 @@ def known_means(sample: Sample, k: int) -> dict[int, Array]:
     means = {}
     for i, own in enumerate(allowed[:k] & alone):
         if own.any():
-            weight = None if sample.rows.weight is None else sample.rows.weight[own]
-            means[i] = np.average(sample.z[own], axis=0, weights=weight)
+            weight = np.ones(np.count_nonzero(own)) if sample.rows.weight is None else sample.rows.weight[own]
+            means[i] = weight @ sample.z[own] / weight.sum()
     return means
 
 

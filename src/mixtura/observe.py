@@ -159,6 +159,10 @@ def _again(observation: Observation, x: AnyArray, allowed: NDArray[np.bool_] | N
         log_joint[~alive] = -np.inf  # so far out, even the stand-in for log 0 could win
         if allowed is not None:
             log_joint[~allowed] = -np.inf
+            # Of weight zero are components that only absent rows are known to belong to.
+            nowhere = ~np.isfinite(log_joint).any(axis=0)
+            beyond = np.union1d(beyond, np.flatnonzero(nowhere))
+            log_joint[:, nowhere] = np.where(allowed[:, nowhere], 0.0, -np.inf)
         top = log_joint.max(axis=0)
         resp = np.exp(log_joint - top)
         total = resp.sum(axis=0)

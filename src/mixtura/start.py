@@ -159,7 +159,9 @@ def starts(
     sample = initialize.draw(problem, n_components, streams[0])
     # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
     n_made = n_components
-    if make in STARTS.values() and not own.partial and not problem.update.equal_mixing:
+    # Labels may name any of them.
+    free = problem.source.rows.label is None and not own.partial and not problem.update.equal_mixing
+    if make in STARTS.values() and free:
         n_made = min(n_components, distinct_points(problem.source, n_components))
     cores: list[tuple[Sample, Background | None]] = [(sample, None)]
     if make in STARTS.values():  # the user's own function has its own opinion of what is background
