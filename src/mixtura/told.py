@@ -162,7 +162,8 @@ def _seen(
     manner: Manner, operands: Any, model: Mixture, rows: Rows, origin: Array
 ) -> tuple[Array, Array, float | Array, Any]:
     """What the manner sees, and rows that are too far out for it looked at once more."""
-    resp, total, top, left = manner.seen(operands, rows)
+    with np.errstate(over="ignore", invalid="ignore"):  # a squared distance, or what is left of it, may be no number
+        resp, total, top, left = manner.seen(operands, rows)
     lost = np.flatnonzero(~np.isfinite(total))
     for n in lost:
         one = rows[n : n + 1]
