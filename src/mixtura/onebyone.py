@@ -232,7 +232,7 @@ def expected(operands: Operands, rows: Rows, k: int) -> Array:
     return np.asarray((covariance @ y).T)
 
 
-def errors(noise: Array, normal: Array) -> Array:
+def drawn_errors(noise: Array, normal: Array) -> Array:
     """Draws (b, d) of errors of variances (b, d) or covariances (b, d, d), made of standard normal numbers."""
     if noise.ndim == 2:
         return np.sqrt(noise) * normal

@@ -90,7 +90,7 @@ SIDE_BYTES = 4 << 20
 @dataclass(frozen=True, eq=False)
 class Piece:
     """Rows, by their numbers, and the manner in which they are looked at, ``size`` at a time: patterns of ``counts``
-    rows each, one after the other."""
+    rows each, one after the other.  The kernel of rows that are alike has blocks of its own."""
 
     manner: str
     index: NDArray[np.intp]
@@ -310,7 +310,7 @@ def drawn(model: Mixture, source: InMemory, engine: Engine, uniform: Array, norm
             other = z * np.sqrt(layout.variances[j]) if isinstance(layout, Diagonal) else z @ layout.factor[j].T
             away = replace(rows[own], x=rows.x[own] - other)
             if away.noise is not None and blur is not None:
-                away = replace(away, x=away.x - onebyone.errors(away.noise, blur[index[own]]))
+                away = replace(away, x=away.x - onebyone.drawn_errors(away.noise, blur[index[own]]))
             found[own] = model.means[j] + other + conditional(away, own, j)
         return found
 
