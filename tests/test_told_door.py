@@ -253,3 +253,8 @@ def test_shares_are_as_good_as_counts():
 def test_histograms_that_cannot_be(edges, found, words):
     with pytest.raises(ValueError, match=words):
         GaussianMixture(1).fit_histogram(edges, found)
+
+
+def test_what_came_is_said_in_one_line():
+    message = refused(GaussianMixture(2).fit, X, labels=pd.Series([0.0, None] * (N // 2)))
+    assert "\n" not in message

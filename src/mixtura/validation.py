@@ -130,7 +130,7 @@ def _array(values: Any, name: str) -> AnyArray:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())  # arrays and frames come in several lines
     return text if len(text) <= 60 else text[:57] + "..."
 
 
