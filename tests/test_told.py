@@ -277,3 +277,31 @@ def test_true_parameters_are_found_behind_errors_and_gaps():
     np.testing.assert_allclose(
         np.sqrt(np.einsum("kjj->kj", gm.covariances_[order])), [[1.0, 0.5], [0.6, 1.2]], atol=0.06
     )
+
+
+def with_gaps(apart, part, seed):
+    rng = np.random.default_rng(seed)
+    X = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(apart, 1, (60, 2))])
+    return np.where(rng.random(X.shape) < part, np.nan, X)
+
+
+@pytest.mark.parametrize("unit", [1e-120, 1e-90, 1e90, 1e120])
+@pytest.mark.parametrize("kind", ["nothing", "variances", "matrices"])
+def test_units_whose_fourth_powers_are_no_numbers(unit, kind):
+    X = with_gaps(6, 0.2, seed=3)
+    root = np.random.default_rng(4).normal(size=(len(X), 2, 2)) * 0.4
+    matrices = root @ root.transpose(0, 2, 1)
+    errors = {"nothing": None, "variances": np.einsum("njj->nj", matrices), "matrices": matrices}[kind]
+    own = GaussianMixture(2, random_state=0).fit(X, error_covariance=errors)
+    scaled = None if errors is None else errors * unit * unit
+    gm = GaussianMixture(2, random_state=0).fit(X * unit, error_covariance=scaled)
+    np.testing.assert_allclose(gm.means_ / unit, own.means_, rtol=1e-6, atol=1e-6)
+    assert [one["state"] for one in gm.diagnostics_] == [one["state"] for one in own.diagnostics_]
+
+
+def test_a_row_of_which_nothing_is_known_does_not_cut_the_history_short():
+    X = with_gaps(4, 0.1, seed=0)
+    X = X[~np.isnan(X).all(axis=1)]
+    without = GaussianMixture(2, random_state=0).fit(X)
+    within = GaussianMixture(2, random_state=0).fit(np.vstack([X, np.full((1, 2), np.nan)]))
+    assert within.n_iter_ == without.n_iter_ > 3

@@ -41,6 +41,7 @@ def matrices(change=None, row=5):
         (np.ones((N - 1, D)), "shape \\(80, 2\\), \\(80, 2, 2\\) or \\(2,\\), got \\(79, 2\\)"),
         (np.ones((N, D, D + 1)), "got \\(80, 2, 3\\)"),
         ("large", "array of numbers"),
+        (np.full((N, D), 1j), "array of numbers"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "predict_proba", "score_samples", "score", "bic"])
@@ -246,8 +247,14 @@ def test_shares_are_as_good_as_counts():
         ([0.0, 1.0, 2.0], [0, 0], "counts must not be zero everywhere"),
         ([0.0, 1.0, 2.0], [np.nan, 1], "counts must be finite"),
         ("edges", [1], "edges must be an array of numbers"),
+        (np.array([0, 1, 2j]), [1, 2], "edges must be an array of numbers"),
     ],
 )
 def test_histograms_that_cannot_be(edges, found, words):
     with pytest.raises(ValueError, match=words):
         GaussianMixture(1).fit_histogram(edges, found)
+
+
+def test_what_came_is_said_in_one_line():
+    message = refused(GaussianMixture(2).fit, X, labels=pd.Series([0.0, None] * (N // 2)))
+    assert "\n" not in message

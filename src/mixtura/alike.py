@@ -131,8 +131,7 @@ def _carry_diagonal(
 def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, float | Array, Any]:
     """Densities of the rows, as ``observe.densities`` tells them, and the features that the kernel left."""
     x = _told(operands, rows)
-    allowed = rows.allowed(operands.model.n_components + (operands.model.background is not None))
-    resp, total, top, left = densities(operands.observation, x, allowed)
+    resp, total, top, left = densities(operands.observation, x, rows.allowed(operands.observation.n_columns))
     return resp, total, top, (x, left)
 
 

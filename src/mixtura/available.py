@@ -125,7 +125,8 @@ def blurred(rows: Rows, floor: Array) -> bool:
         return bool((np.diff(rows.edges)[:, 0] ** 2 > WIDER * floor).all())
     if rows.noise is None:
         return False
-    relative = rows.noise / (WIDER * floor if rows.noise.ndim == 2 else WIDER * np.sqrt(np.outer(floor, floor)))
+    least = np.sqrt(floor)
+    relative = rows.noise / (WIDER * (floor if rows.noise.ndim == 2 else np.outer(least, least)))
     if rows.noise.ndim == 2:
         return bool((relative > 1 if rows.missing is None else (relative > 1) | rows.missing).all())
     if rows.missing is not None:
@@ -172,5 +173,6 @@ def given(rows: Rows, resp: Array, overall: Mixture, *, dense: bool, background:
         spread = np.where(spread > 0, spread, 1.0)
         correlation = scatter / np.outer(spread, spread)
         np.fill_diagonal(correlation, 1.0)
-        second[k] = mass[k] * correlation * np.sqrt(np.outer(variance, variance))
+        deviation = np.sqrt(variance)  # first: the product of two variances may be no number
+        second[k] = mass[k] * correlation * np.outer(deviation, deviation)
     return Statistics(0.0, rows.total, mass, np.zeros_like(means), second, means, background=behind)

@@ -18,6 +18,7 @@ import numpy as np
 
 from mixtura.covariance import Diagonal
 from mixtura.intervals import in_interval
+from mixtura.observe import densities_by_row
 from mixtura.rows import Array, Rows
 from mixtura.scores import LOG_ZERO, log_weights
 
@@ -48,17 +49,13 @@ def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
     model, (lower, upper) = operands.model, rows.edges.T
     log_joint, first, second = in_interval(lower, upper, model.means, operands.deviations)
     log_joint += log_weights(model.weights)[:, None]
+    behind = None
     if model.background is not None:
         width = upper - lower
         behind = np.full(len(width), LOG_ZERO)
         np.log(width, out=behind, where=np.isfinite(width))
-        log_joint = np.concatenate([log_joint, (behind + model.background.log_joint)[None]])
-    allowed = rows.allowed(len(log_joint))
-    if allowed is not None:
-        log_joint[~allowed] = -np.inf
-    top = log_joint.max(axis=0)
-    resp = np.exp(log_joint - top)
-    return resp, resp.sum(axis=0), top, (first, second)
+        behind += model.background.log_joint
+    return *densities_by_row(log_joint, rows, behind), (first, second)
 
 
 def sums(

@@ -91,9 +91,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         ``bic`` and scores stay those of the data alone.
     noise : None or True
         True: beside the components there is a uniform background, of density 1/V everywhere, for rows that belong to
-        none of them; V is the volume of the smaller of the bounding box and the principal-axes box of the rows.  It has
-        the label -1 and the last column of ``predict_proba``, and counts two free parameters.  In starts, -1 among
-        labels is the background, and so is what responsibilities or weights leave to one.
+        none of them; V is the volume of the smaller of the bounding box and the principal-axes box of the rows (of
+        incomplete rows or bins that of the bounding box).  It has the label -1 and the last column of
+        ``predict_proba``, and counts two free parameters.  In starts, -1 among labels is the background, and so is what
+        responsibilities or weights leave to one.
     reg_covar : float or None
         scikit-learn's regularisation: a number that each M-step adds to all variances, in squared units of the data.
         That maximises nothing; the run ends before it would lower the log-likelihood.
@@ -154,7 +155,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         on up to 2,000 rows; 1 where they are the same).
     diagnostics_ : list of dict
         Per component: effective_n (rows), distinct_rows (counted up to 10,000), smallest_scale (relative to the data),
-        direction (in which it lies on the floor, by feature names), state ("ok", or what is wrong), done.
+        direction (in which it lies on the floor, by feature names), state ("ok", what is wrong, or "flat" and
+        "unresolved", which are harmless), done.
     remarks_ : dict
         What the fit had to say, by subject: the sentences of its warning, empty where it gave none.
     dropped_ : list of dict
@@ -162,7 +164,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     df_ : int
         Number of free parameters.
     labels_ : ndarray of shape (n,)
-        The most probable component of each row, -1 for the background.
+        The most probable component of each row, as far as ``labels`` allow it; -1 for the background.
     n_features_in_, feature_names_in_ : int, ndarray
         As in scikit-learn.
 
@@ -279,9 +281,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         sample_weight : array-like of shape (n,) or None
             Weights of the rows; an integer weight is the same as so many equal rows.
         labels : array-like of shape (n,) or (n, K), or None
-            Where rows belong, as far as that is known: a component, or -1; or a boolean mask of components that are
-            allowed.  ``loglik_`` is then that of rows and labels together.  With ``noise`` a mask may have a last
-            column for the background; without it, rows that may belong to any component may belong to it, too.
+            Where rows belong, as far as that is known: a component, or -1 for not known (in ``labels_init`` that is the
+            background); or a boolean mask of components that are allowed.  ``loglik_`` is then that of rows and labels
+            together.  With ``noise`` a mask may have a last column for the background; without it, rows that may belong
+            to any component may belong to it, too.
         error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
             Variances, or covariances, of the errors that the rows were measured with, in squared units of the data.
             The mixture is then that of the points without their errors (extreme deconvolution: Bovy, Hogg and Roweis,

@@ -40,7 +40,6 @@ def _each(
     take: Callable[[T], object],
 ) -> None:
     """``take`` in order what ``seen`` makes of each block: its place, its rows, and densities as for ``Written``."""
-    n_columns = model.n_components + (model.background is not None)
     source = InMemory(rows)
     with one_blas_thread():
         if not rows.exact:
@@ -50,7 +49,7 @@ def _each(
 
         def of_block(where: slice) -> T:
             block = rows[where]
-            resp, total, top, _ = densities(observation, block.x, block.allowed(n_columns))
+            resp, total, top, _ = densities(observation, block.x, block.allowed(observation.n_columns))
             return seen(where, block, resp, total, top)
 
         engine.each(of_block, source.cuts(cut(len(rows), observation.block_rows)), take)

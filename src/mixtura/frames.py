@@ -69,15 +69,15 @@ def like(X: Any, x: Array, rows: Rows) -> Any:
     missing = np.zeros(x.shape, dtype=bool) if rows.missing is None else rows.missing
     if not is_frame(X):
         return x.reshape(np.asarray(X).shape).astype(_narrow(answer_dtype(rows.x), x[missing]), copy=False)
-    frame = nw.from_native(X, eager_only=True)
+    table = nw.from_native(X, eager_only=True)
     columns = []
     for j in np.flatnonzero(missing.any(axis=0)):
-        gone, column = missing[:, j], frame[:, int(j)]
+        gone, column = missing[:, j], table[:, int(j)]
         wanted = np.dtype(np.float32 if column.dtype == nw.Float32 else np.float64)
         kind = nw.Float32 if _narrow(wanted, x[gone, j]) == np.float32 else nw.Float64
-        told, values = (nw.new_series(column.name, part, backend=frame.implementation) for part in (~gone, x[:, j]))
+        told, values = (nw.new_series(column.name, part, backend=table.implementation) for part in (~gone, x[:, j]))
         columns.append(column.cast(kind).zip_with(told, values.cast(kind)))
-    return frame.clone().with_columns(*columns).to_native()
+    return table.clone().with_columns(*columns).to_native()
 
 
 def _narrow(wanted: np.dtype[Any], filled: Array) -> np.dtype[Any]:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.kernels import KERNELS, SHARED, Kernel, block_rows, choose, leaves_out, shared, well_placed
-from mixtura.rows import AnyArray, Array
+from mixtura.rows import AnyArray, Array, Rows
 from mixtura.scores import LOG_ZERO, Scores
 
 UNDERFLOW = 1e-280
@@ -51,6 +51,11 @@ class Observation:
     kernel: Kernel
     operands: Any
     common: float = 0.0
+
+    @property
+    def n_columns(self) -> int:
+        """To how many a row may belong: the components, and the background if there is one."""
+        return len(self.scores.log_coef) + (self.scores.log_background is not None)
 
     @property
     def block_rows(self) -> int:
@@ -109,6 +114,20 @@ def densities(
     top = np.broadcast_to(top, total.shape).copy()
     resp[:, lost], total[lost], top[lost] = _again(observation, x[lost], None if allowed is None else allowed[:, lost])
     return resp, total, top, left
+
+
+def densities_by_row(log_joint: Array, rows: Rows, behind: Array | None = None) -> tuple[Array, Array, Array]:
+    """The first three of these, each row against its own maximum: from ``log_joint`` (K, b) of the components, which is
+    used up, and ``behind`` (b,) or () of the background, if there is one."""
+    if behind is not None:
+        log_joint = np.concatenate([log_joint, np.broadcast_to(behind, (1, len(rows)))])
+    allowed = rows.allowed(len(log_joint))
+    if allowed is not None:
+        log_joint[~allowed] = -np.inf
+    top = log_joint.max(axis=0)
+    log_joint -= top
+    resp = np.exp(log_joint, out=log_joint)
+    return resp, resp.sum(axis=0), top
 
 
 def log_likelihood(total: Array, top: float | Array, weight: Array | None) -> float:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from mixtura.covariance import Diagonal
 from mixtura.kernels import BLOCK_BYTES
+from mixtura.observe import densities_by_row
 from mixtura.rows import Array, Rows
 from mixtura.scores import log_weights
 
@@ -143,7 +144,6 @@ def solved(lower: Array, right: Array) -> Array:
     return right
 
 
-@np.errstate(over="ignore", invalid="ignore")  # rows whose squared distance is no number are looked at elsewhere
 def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
     """Densities (K, b) up to a factor per row, their sums (b,), the logarithm of the factors, and the block."""
     model, block = operands.model, _block(operands, rows)
@@ -163,16 +163,8 @@ def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
             log_joint[k] -= 0.5 * log.sum(axis=0)
     log_joint += operands.log_weights[:, None]
     log_joint += constant
-    if model.background is not None:
-        behind = np.broadcast_to(model.background.log_joint_of(rows.missing), len(rows))
-        log_joint = np.concatenate([log_joint, behind[None]])
-    allowed = rows.allowed(len(log_joint))
-    if allowed is not None:
-        log_joint[~allowed] = -np.inf
-    top = log_joint.max(axis=0)
-    log_joint -= top
-    resp = np.exp(log_joint, out=log_joint)
-    return resp, resp.sum(axis=0), top, block
+    behind = None if model.background is None else model.background.log_joint_of(rows.missing)
+    return *densities_by_row(log_joint, rows, behind), block
 
 
 def sums(operands: Operands, rows: Rows, block: Block, resp: Array, scale: Array) -> tuple[Array, Array, Array]:
@@ -240,7 +232,7 @@ def expected(operands: Operands, rows: Rows, k: int) -> Array:
     return np.asarray((covariance @ y).T)
 
 
-def errors(noise: Array, normal: Array) -> Array:
+def drawn_errors(noise: Array, normal: Array) -> Array:
     """Draws (b, d) of errors of variances (b, d) or covariances (b, d, d), made of standard normal numbers."""
     if noise.ndim == 2:
         return np.sqrt(noise) * normal

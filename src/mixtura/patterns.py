@@ -39,9 +39,9 @@ def patterns_of(n: int, missing: NDArray[np.bool_] | None, noise: NDArray[Any] |
     key = np.zeros(n, dtype=np.uint64)
     if noise is not None and noise.strides[0] == 0:  # one for all rows
         noise = None
-    width = max(part[0].size if part is not None else 1 for part in (missing, noise))
-    for begin in range(0, n, max(BLOCK // width, 1)):
-        part = slice(begin, begin + max(BLOCK // width, 1))
+    size = max(BLOCK // max(1 if entries is None else entries[0].size for entries in (missing, noise)), 1)
+    for begin in range(0, n, size):
+        part = slice(begin, begin + size)
         if missing is not None:
             key[part] = _hashed(missing[part].astype(np.float64), 1)
         if noise is not None:

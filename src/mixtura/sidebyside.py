@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.observe import densities_by_row
 from mixtura.onebyone import LOG_2PI, factored, solved, told_and_errors
 from mixtura.rows import Array, Rows
 from mixtura.scores import log_weights
@@ -72,7 +73,6 @@ def _away(operands: Operands, rows: Rows) -> Array:
     ]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # rows whose squared distance is no number are looked at elsewhere
 def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
     """Densities (K, b) up to a factor per row, their sums (b,), the logarithm of the factors, and y (d, K, b)."""
     model, away = operands.model, _away(operands, rows)
@@ -80,16 +80,8 @@ def seen(operands: Operands, rows: Rows) -> tuple[Array, Array, Array, Any]:
     for k in range(model.n_components):
         z = np.einsum("ijb,jb->ib", np.repeat(operands.white[:, :, k], operands.counts, axis=2), away[:, k])
         log_joint[k] -= 0.5 * np.einsum("ib,ib->b", z, z)
-    if model.background is not None:
-        behind = np.broadcast_to(model.background.log_joint_of(rows.missing), len(rows))
-        log_joint = np.concatenate([log_joint, behind[None]])
-    allowed = rows.allowed(len(log_joint))
-    if allowed is not None:
-        log_joint[~allowed] = -np.inf
-    top = log_joint.max(axis=0)
-    log_joint -= top
-    resp = np.exp(log_joint, out=log_joint)
-    return resp, resp.sum(axis=0), top, away
+    behind = None if model.background is None else model.background.log_joint_of(rows.missing)
+    return *densities_by_row(log_joint, rows, behind), away
 
 
 def sums(operands: Operands, rows: Rows, away: Array, resp: Array, scale: Array) -> tuple[Array, Array, Array]:

@@ -160,8 +160,8 @@ def starts(
     # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
     n_made = n_components
     # Labels may name any of them.
-    free = problem.source.rows.label is None and not own.partial and not problem.update.equal_mixing
-    if make in STARTS.values() and free:
+    bounded = problem.source.rows.label is None and not own.partial and not problem.update.equal_mixing
+    if make in STARTS.values() and bounded:
         n_made = min(n_components, distinct_points(problem.source, n_components))
     cores: list[tuple[Sample, Background | None]] = [(sample, None)]
     if make in STARTS.values():  # the user's own function has its own opinion of what is background
@@ -187,7 +187,8 @@ def starts(
     made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
     # So it does from what the user gave, which a short run would have moved.
-    whole = len(sample.rows) == problem.source.n_rows or own.partial or make not in STARTS.values()
+    everything = problem.source.n_rows <= initialize.sample_rows(n_components, problem.source.n_features)
+    whole = everything or own.partial or make not in STARTS.values()
 
     parts = 0 if whole else int(streams[0].integers(2**63))
 

@@ -129,8 +129,7 @@ class Partial:
 def block_sums(observation: Observation, rows: Rows) -> Partial:
     """E-step of one block and its sums."""
     n_components = len(observation.scores.log_coef)
-    allowed = rows.allowed(n_components + (observation.scores.log_background is not None))
-    resp, total, top, left = densities(observation, rows.x, allowed)
+    resp, total, top, left = densities(observation, rows.x, rows.allowed(observation.n_columns))
     objective = log_likelihood(total, top, rows.weight)
     scale = 1.0 / total if rows.weight is None else rows.weight / total
     background = 0.0
@@ -162,8 +161,7 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
 
     def about_means(where: slice) -> Statistics:
         rows = source.read(where)
-        allowed = rows.allowed(len(means) + (observation.scores.log_background is not None))
-        resp, total, _, _ = densities(observation, rows.x, allowed)
+        resp, total, _, _ = densities(observation, rows.x, rows.allowed(observation.n_columns))
         scale = 1.0 / total if rows.weight is None else rows.weight / total
         return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
 

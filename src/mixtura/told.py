@@ -15,9 +15,10 @@ in common one by one (onebyone.py); and intervals (binned.py).
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -89,7 +90,7 @@ SIDE_BYTES = 4 << 20
 @dataclass(frozen=True, eq=False)
 class Piece:
     """Rows, by their numbers, and the manner in which they are looked at, ``size`` at a time: patterns of ``counts``
-    rows each, one after the other."""
+    rows each, one after the other.  The kernel of rows that are alike has blocks of its own."""
 
     manner: str
     index: NDArray[np.intp]
@@ -162,7 +163,8 @@ def _seen(
     manner: Manner, operands: Any, model: Mixture, rows: Rows, origin: Array
 ) -> tuple[Array, Array, float | Array, Any]:
     """What the manner sees, and rows that are too far out for it looked at once more."""
-    resp, total, top, left = manner.seen(operands, rows)
+    with np.errstate(over="ignore", invalid="ignore"):  # a squared distance, or what is left of it, may be no number
+        resp, total, top, left = manner.seen(operands, rows)
     lost = np.flatnonzero(~np.isfinite(total))
     for n in lost:
         one = rows[n : n + 1]
@@ -177,50 +179,49 @@ def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, ke
     if whole is not model:  # of covariances without correlations the diagonal is all that counts
         dense = one_pass(whole, source, origin, engine, kernel)
         return replace(dense, second=np.einsum("kjj->kj", dense.second).copy())
-    k = model.n_components
+    k, cut = model.n_components, list(pieces(source, model))
 
-    def of_piece(piece: Piece) -> Statistics:
-        total = None
-        for manner, operands, _, rows in _over(model, source, piece, origin, kernel):
-            resp, norm, top, left = _seen(manner, operands, model, rows, origin)
-            objective = log_likelihood(norm, top, rows.weight)
-            scale = 1.0 / norm if rows.weight is None else rows.weight / norm
-            background = float(resp[k] @ scale) if len(resp) > k else 0.0  # first: responsibilities are used up
-            found = manner.sums(operands, rows, left, resp[:k], scale)
-            part = Statistics(objective, rows.total, *found, model.means, background=background)
-            total = part if total is None else total + part
-        assert total is not None
-        return total
+    def summed(of_block: Callable[[Manner, Any, Rows], Statistics]) -> Statistics:
+        def of_piece(piece: Piece) -> Statistics:
+            parts = (
+                of_block(manner, operands, rows)
+                for manner, operands, _, rows in _over(model, source, piece, origin, kernel)
+            )
+            return functools.reduce(operator.add, parts)
 
-    cut = list(pieces(source, model))
-    statistics = _symmetric(reduce(engine, of_piece, cut))
+        return _symmetric(reduce(engine, of_piece, cut))
+
+    def about_model(manner: Manner, operands: Any, rows: Rows) -> Statistics:
+        resp, total, top, left = _seen(manner, operands, model, rows, origin)
+        objective = log_likelihood(total, top, rows.weight)
+        scale = 1.0 / total if rows.weight is None else rows.weight / total
+        background = float(resp[k] @ scale) if len(resp) > k else 0.0  # first: responsibilities are used up
+        found = manner.sums(operands, rows, left, resp[:k], scale)
+        return Statistics(objective, rows.total, *found, model.means, background=background)
+
+    statistics = summed(about_model)
     alive = model.scores.log_coef > 0.5 * LOG_ZERO
-    if kernel is None and (statistics.mass[alive] < STARVED).any():
+    by_kernel = any(piece.manner == "alike" for piece in cut)
+    if kernel is None and by_kernel and (statistics.mass[alive] < STARVED).any():
         # What little there is of a component decides where it goes: nothing is left out.
         return one_pass(model, source, origin, engine, "residual")
     if not statistics.cancels():
         return statistics
     shift = statistics.shift()
 
-    def about_means(piece: Piece) -> Statistics:
-        total = None
-        for manner, operands, _, rows in _over(model, source, piece, origin, kernel):
-            resp, norm, _, _ = _seen(manner, operands, model, rows, origin)
-            resp = resp[:k] * (1.0 / norm if rows.weight is None else rows.weight / norm)
-            first, second = np.zeros_like(statistics.first), np.zeros_like(statistics.second)
-            for j, weight in enumerate(resp):
-                y, left = manner.completed(operands, rows, j)
-                y = y - shift[j]
-                first[j] = weight @ y
-                own = weight.sum() * left if left.ndim == second.ndim - 1 else np.tensordot(weight, left, axes=1)
-                second[j] = own + (weight @ (y * y) if second.ndim == 2 else (y * weight[:, None]).T @ y)
-            part = Statistics(0.0, rows.total, resp.sum(axis=1), first, second, model.means + shift)
-            total = part if total is None else total + part
-        assert total is not None
-        return total
+    def about_means(manner: Manner, operands: Any, rows: Rows) -> Statistics:
+        resp, total, _, _ = _seen(manner, operands, model, rows, origin)
+        resp = resp[:k] * (1.0 / total if rows.weight is None else rows.weight / total)
+        first, second = np.zeros_like(statistics.first), np.zeros_like(statistics.second)
+        for j, weight in enumerate(resp):
+            y, left = manner.completed(operands, rows, j)
+            y = y - shift[j]
+            first[j] = weight @ y
+            own = weight.sum() * left if left.ndim == second.ndim - 1 else np.tensordot(weight, left, axes=1)
+            second[j] = own + (weight @ (y * y) if second.ndim == 2 else (y * weight[:, None]).T @ y)
+        return Statistics(0.0, rows.total, resp.sum(axis=1), first, second, model.means + shift)
 
-    again = _symmetric(reduce(engine, about_means, cut))
-    return replace(again, objective=statistics.objective, background=statistics.background)
+    return replace(summed(about_means), objective=statistics.objective, background=statistics.background)
 
 
 def _symmetric(statistics: Statistics) -> Statistics:
@@ -309,7 +310,7 @@ def drawn(model: Mixture, source: InMemory, engine: Engine, uniform: Array, norm
             other = z * np.sqrt(layout.variances[j]) if isinstance(layout, Diagonal) else z @ layout.factor[j].T
             away = replace(rows[own], x=rows.x[own] - other)
             if away.noise is not None and blur is not None:
-                away = replace(away, x=away.x - onebyone.errors(away.noise, blur[index[own]]))
+                away = replace(away, x=away.x - onebyone.drawn_errors(away.noise, blur[index[own]]))
             found[own] = model.means[j] + other + conditional(away, own, j)
         return found
 
@@ -331,7 +332,7 @@ def _replaced(
         for manner, operands, index, rows in _over(model, source, piece, origin):
             resp, total, *_ = _seen(manner, operands, model, rows, origin)
             assert rows.missing is not None
-            found = of_block(partial(EXPECTED[piece.manner], operands), index, rows, resp / total)
+            found = of_block(functools.partial(EXPECTED[piece.manner], operands), index, rows, resp / total)
             out[index] = np.where(rows.missing, found, rows.x)
 
     with one_blas_thread():

@@ -71,6 +71,7 @@ class MStep:
     To a prior, a weight of one is a row: ``n_rows`` is the sum of the weights as they were given, ``unit`` what they
     have been divided by since.  ``eps`` is how finely the dtype of the answer divides numbers.  ``box`` is that of the
     background, if there is to be one.  ``blurred``: every row has an error that is wider than the floor.
+    ``fixed``: what stays as it was in the previous model.
     """
 
     family: Family

@@ -103,14 +103,19 @@ def indices(chosen: Sequence[int], size: int, name: str) -> list[int]:
     raise ValueError(f"{name} must be distinct indices from 0 to {size - 1}, got {list(chosen)}: choose among these")
 
 
-def _real(values: Any, name: str) -> Array:
-    """A finite float64 array."""
+def _numbers(values: Any, name: str) -> Array:
+    """A float64 array, the user's own if it is one."""
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        array = np.array(values, dtype=np.float64)
+        return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be an array of numbers, got {_short(values)}: convert it first") from None
+
+
+def _real(values: Any, name: str) -> Array:
+    """A finite float64 array of our own."""
+    array = np.array(_numbers(values, name))
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite, got {array[where]} at index {where}: replace that entry")
@@ -125,7 +130,7 @@ def _array(values: Any, name: str) -> AnyArray:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())  # arrays and frames come in several lines
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -172,10 +177,7 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
 
     The first edge may be -inf and the last inf; such a bin has its middle where one as wide as its neighbour would.
     """
-    try:
-        ends = np.asarray(edges, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"edges must be an array of numbers, got {_short(edges)}: convert it first") from None
+    ends = _numbers(edges, "edges")
     if ends.ndim != 1 or len(ends) < 2 or not (ends[1:] > ends[:-1]).all() or not np.isfinite(ends[1:-1]).all():
         raise ValueError(
             f"edges must be increasing, (b + 1,) of them for b bins, only the first and the last infinite, got "
@@ -207,12 +209,7 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
     if values is None:
         return None
     n, d = x.shape
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"error_covariance must be an array of numbers, got {_short(values)}: convert it first"
-        ) from None
+    array = _numbers(values, "error_covariance")
     if array.shape in ((), (1,), (d,)):
         array = np.broadcast_to(array, (n, d))
     elif array.shape == (n,) and d == 1:
