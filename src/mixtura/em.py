@@ -38,7 +38,7 @@ NOTHING = 1e-15
 """Part of ``tol`` that may be left where the gradient tells: no digit of the answer shows which way led there."""
 
 CRAWL, LITTLE = 20, 0.1
-"""Passes over rows that are not exact in which a gain of less than that part of ``tol`` is the end: where their errors
+"""Passes over rows with errors in which a gain of less than that part of ``tol`` is the end: where their errors
 explain all of a component's spread in some direction, its variance creeps towards nothing and never arrives."""
 
 ROUNDING = 8 * np.finfo(np.float64).eps
@@ -213,7 +213,8 @@ def passes(
         gain = recent_gain(objectives)
         latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
         seen, size = objectives if member else objectives[1:], size_of(problem, told.objective)
-        done = converged(seen, size, tol, told, creeps=not problem.source.rows.exact)
+        blurred = problem.source.rows.noise is not None or problem.source.rows.edges is not None
+        done = converged(seen, size, tol, told, creeps=blurred)
         if done and not told.accelerated:
             yield replace(latest, reason=Reason.CONVERGED)
             return

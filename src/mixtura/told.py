@@ -119,7 +119,9 @@ def pieces(source: InMemory, model: Mixture) -> Iterator[Piece]:
         else:
             yield from _cut("alike", group, TASK_ROWS)
     if dense and len(others) >= FEW * len(counts):
-        yield from _beside(others, counts, max(SIDE_BYTES // (8 * d * d * k), 1), max(SIDE_BYTES // (8 * d * d), 1))
+        yield from _beside(
+            others, counts, max(SIDE_BYTES // (8 * d * d * k), 1), max(SIDE_BYTES // (8 * d * max(d, k)), 1)
+        )
     else:
         yield from _cut("one by one", others, onebyone.block_rows(k, d, dense=dense))
 
