@@ -79,11 +79,12 @@ def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Array, Array] |
     board = cohort.board(rows, problem.engine)
     table = board.table(resp)
     tries = min(FAILURES, COMPONENTS // k)
-    origin = None
+    origin = begun = best = None
     for _ in range(MOST):
-        (best,) = cohort.climb(board, [code], [table], tol=SETTLED, cycles=SETTLING)
-        if best.left:
+        (settled,) = cohort.climb(board, [code], [table], tol=SETTLED, cycles=SETTLING)
+        if settled.left:  # what looked better on the way was about to collapse
             break
+        origin, best = begun, settled
         tables = [*swapped(best.table), *replaced(board, code, best)]
         seen = cohort.glance(board, [code] * len(tables), tables)
         tables = [tables[i] for i in apart(seen, [None] * len(tables), board.total, tries)]
@@ -93,8 +94,8 @@ def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Array, Array] |
         top = max(sound, key=lambda i: found[i].loglik, default=None)
         if top is None or not found[top].loglik > best.loglik + CLEAR:
             break
-        origin, table = tables[top], found[top].table
-    if origin is None:
+        begun, table = tables[top], found[top].table
+    if origin is None or best is None:
         return None
     found_models = cohort.first_model(board, code, origin), cohort.model_of(board, code, best.theta)
     begin, end = (evaluate.responsibilities(one, Rows(rows.x), Serial()) for one in found_models)
