@@ -42,7 +42,14 @@ def matches(pattern: str, text: str) -> list[str]:
 
 def test_all_examples_are_tested() -> None:
     names = sorted(path.name for path in EXAMPLES.glob("[0-9]*.py"))
-    assert names == ["01_from_scratch.py", "02_kmeans_is_a_mixture.py", "03_choosing_a_model.py"]
+    assert names == [
+        "01_from_scratch.py",
+        "02_kmeans_is_a_mixture.py",
+        "03_choosing_a_model.py",
+        "04_missing_values.py",
+        "05_measurement_errors.py",
+        "06_peaks_in_a_spectrum.py",
+    ]
 
 
 def test_from_scratch(tmp_path: Path) -> None:
@@ -94,6 +101,74 @@ def test_choosing_a_model(tmp_path: Path) -> None:
     assert agreement[0] < agreement[1]  # merging components makes clusters of them
     assert agreement[2] > 0.9
     assert is_picture(tmp_path / "example-output" / "03_choosing_a_model.png")
+
+
+def estimates(name: str, text: str) -> list[tuple[float, float]]:
+    """The means and standard errors of the first line of that name."""
+    line = matches(rf"^ *{re.escape(name)} +(-?\d.*)$", text)[0]
+    return [(float(mean), float(error)) for mean, error in re.findall(r"(-?\d[\d.]*) \+- (\d[\d.]*)", line)]
+
+
+def numbers(name: str, text: str) -> list[float]:
+    """The numbers of the first line of that name."""
+    return [float(one) for one in matches(rf"^ *{re.escape(name)} +(-?\d[-.%\d ]*)$", text)[0].replace("%", "").split()]
+
+
+def test_missing_values(tmp_path: Path) -> None:
+    output = run("04_missing_values.py", cwd=tmp_path)
+    assert "153 days, Ozone, Solar.R, Wind, Temp; 44 values missing, on 42 days" in output
+    assert min(numbers("log ozone     tied", output)) < min(numbers("ozone         tied", output))
+    _, _, hidden, folds, reasons = re.split(r"^.*\n-+\n", output, flags=re.MULTILINE)
+    # The rows as they are tell more than either way to be rid of the gaps, in every column.
+    for way in ("gain over complete days", "gain over mean imputation"):
+        gains = estimates(way, hidden)
+        assert len(gains) == 3
+        assert all(gain > 0 for gain, _ in gains)
+        assert gains[0][0] > 2 * gains[0][1]
+        assert gains[2][0] > 2 * gains[2][1]
+        assert estimates(way, folds)[0][0] > 0
+    (truth,) = numbers("nothing is missing", reasons)
+    left, found = ({name: estimates(name, reasons)[i][0] for name in ("chance", "the heat")} for i in (0, 1))
+    assert abs(left["the heat"] - truth) > 3 * abs(found["the heat"] - truth)
+    assert estimates("chance", reasons)[1][1] < estimates("chance", reasons)[0][1]
+    # What depends on the missing value itself is beyond anybody.
+    itself = estimates("the ozone itself", reasons)[1]
+    assert itself[0] < truth - 10 * itself[1]
+    assert is_picture(tmp_path / "example-output" / "04_missing_values.png")
+
+
+def test_measurement_errors(tmp_path: Path) -> None:
+    output = run("05_measurement_errors.py", cwd=tmp_path)
+    truth, naive, sharp = (numbers(f"cluster  {name}", output) for name in ("truth", "no errors", "with errors"))
+    for true, wide, found in zip(truth[4:], naive[4:], sharp[4:], strict=True):
+        assert wide > 1.4 * true
+        assert found == pytest.approx(true, rel=0.25)
+    known, blind, seen = (numbers(name, output) for name in ("truth", "no errors", "with errors"))
+    assert blind[3] < known[3] - 0.2
+    assert seen[3] == pytest.approx(known[3], abs=0.01)
+    certainty = [[float(one) for one in line.split()] for line in matches(r"^\d[.\d]*(?: +[01]\.\d{3}){4}$", output)]
+    there = [line[1] for line in certainty]
+    assert there == sorted(there, reverse=True)
+    assert there[-1] == pytest.approx(sharp[0], abs=2e-3)
+    spectra = output.split("A few spectra")[1]
+    by_labels = [estimates(number, spectra)[0][0] for number in ("0", "10", "40", "(the truth)")]
+    assert by_labels == sorted(by_labels)
+    assert is_picture(tmp_path / "example-output" / "05_measurement_errors.png")
+
+
+def test_peaks_in_a_spectrum(tmp_path: Path) -> None:
+    output = run("06_peaks_in_a_spectrum.py", cwd=tmp_path)
+    truth = numbers("width (keV)", output)
+    points, sheppard, bins = (estimates(name, output) for name in ("points", "Sheppard", "bins"))
+    for true, wide, (found, error) in zip(truth[:2], points, bins, strict=False):
+        assert wide[0] > 1.05 * true
+        assert found == pytest.approx(true, abs=4 * error)
+    assert sheppard[0][0] > 1.05 * truth[0]  # of a peak that is narrower than the bins
+    assert sheppard[2][0] == pytest.approx(truth[2], abs=4 * sheppard[2][1])
+    for h in ("0.25", "0.5", "1", "1.5", "2"):
+        *_, (found, error) = estimates(h, output.split("wider bins")[1])
+        assert found == pytest.approx(1.0, abs=4 * error)
+    assert is_picture(tmp_path / "example-output" / "06_peaks_in_a_spectrum.png")
 
 
 @pytest.mark.parametrize("name", ["01_from_scratch.py", "02_kmeans_is_a_mixture.py"])
