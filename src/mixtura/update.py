@@ -117,7 +117,7 @@ class MStep:
         if previous is not None and self.fixed is not None and self.fixed.means is not None:
             scatter = scatter_about(scatter, pulled, self.away(statistics, previous, means - found))
             means = np.where(self.fixed.means[:, None], previous.means, means)
-        total = mass.sum() + statistics.background
+        total = (mass.sum() + statistics.background) or 1.0  # a start may find all rows labelled as background
         background = None if self.box is None else Background(float(statistics.background / total), self.box)
         # What the background leaves, as Mixture.beside takes it: beside nearly all it has few digits.
         left = 1.0 if background is None else 1 - background.weight
