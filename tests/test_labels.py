@@ -194,6 +194,12 @@ def test_the_label_of_an_absent_row_needs_no_weight():
     assert gm.weights_[2] == 0
 
 
+def test_nobody_is_told_to_drop_components_that_labels_name():
+    with pytest.warns(UserWarning, match="empty") as caught:
+        GaussianMixture(2, random_state=0).fit(X, labels=np.zeros(200, dtype=int))
+    assert "drop" not in str(caught[0].message)
+
+
 def test_all_rows_may_be_labelled_as_background():
     mask = np.tile([False, True], (5, 1))
     with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
