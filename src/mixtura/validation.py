@@ -151,6 +151,13 @@ def finite(x: AnyArray, names: Sequence[str] | None = None, *, missing: bool = F
             )
 
 
+def with_gaps(X: Any) -> Any:
+    """The same, if it is not a masked array; NumPy would pass over the mask, behind which there may be any value."""
+    if not isinstance(X, np.ma.MaskedArray) or not np.ma.is_masked(X):
+        return X
+    return np.ma.filled(X if X.dtype.kind == "f" else X.astype(np.float64), np.nan)
+
+
 def missing(x: AnyArray) -> NDArray[np.bool_] | None:
     """Which entries (n, d) are NaN; None if none is."""
     if x.dtype.kind != "f":
@@ -208,7 +215,9 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
         return None
     n, d = x.shape
     try:
-        array = np.asarray(values, dtype=np.float64)
+        if np.iscomplexobj(values):
+            raise TypeError
+        array = np.asarray(with_gaps(values), dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
             f"error_covariance must be an array of numbers, got {_short(values)}: convert it first"
@@ -253,6 +262,12 @@ def _check_errors(part: Array, start: int) -> None:
         raise ValueError(
             f"error_covariance must not be negative, but a variance of row {row} is {variances[row - start].min()}: "
             "give variances, not standard deviations with a sign"
+        )
+    if (variances > SQUARABLE[1]).any():
+        row = first(variances > SQUARABLE[1])
+        raise ValueError(
+            f"error_covariance must be at most {SQUARABLE[1]:.0e}, but a variance of row {row} is "
+            f"{variances[row - start].max():.3g}: for a value that tells nothing put NaN in X"
         )
     if part.ndim == 2:
         return
