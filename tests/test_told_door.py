@@ -283,3 +283,8 @@ def test_errors_that_are_no_real_numbers_in_range_are_refused():
         GaussianMixture(1).fit(rows, error_covariance=1e301)
     with np.errstate(all="raise", under="ignore"):
         GaussianMixture(1).fit(rows, error_covariance=1e300)
+
+
+def test_counts_beyond_measure_are_refused():
+    with pytest.raises(ValueError, match="counts must have a sum of at most"):
+        GaussianMixture(1).fit_histogram([0, 1, 2], [1e300, 1e300])

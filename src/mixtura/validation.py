@@ -174,6 +174,10 @@ def some_told(missing: NDArray[np.bool_] | None, names: Sequence[str] | None = N
         raise ValueError(f"X must have a value in each column, but column {column}{label} has none: leave it out")
 
 
+LARGEST_COUNT = 1e100
+"""Sum of a histogram's counts, at most: these are not scaled, and squares of their sums are numbers."""
+
+
 def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
     """The bins of a histogram that hold something: middles (b, 1), counts (b,), and lower and upper edges (b, 2).
 
@@ -197,6 +201,10 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
         raise ValueError("edges must have a finite one, got -inf and inf: divide the line into more than one bin")
     found = sample_weight(counts, len(ends) - 1, name="counts")
     assert found is not None
+    if found.sum() > LARGEST_COUNT:
+        raise ValueError(
+            f"counts must have a sum of at most {LARGEST_COUNT:.0e}, got {found.sum():.3g}: divide them by a number"
+        )
     finite = np.diff(ends)[np.isfinite(np.diff(ends))]
     inner = ends[np.isfinite(ends)]
     before, after = (finite[0], finite[-1]) if len(finite) else (1.0, 1.0)
