@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -277,3 +279,18 @@ def test_true_parameters_are_found_behind_errors_and_gaps():
     np.testing.assert_allclose(
         np.sqrt(np.einsum("kjj->kj", gm.covariances_[order])), [[1.0, 0.5], [0.6, 1.2]], atol=0.06
     )
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e80, 1e140])
+def test_any_unit_will_do_in_which_squares_are_numbers(unit):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, 300), rng.normal(6, 0.5, 200)])[:, None]
+    counts, edges = np.histogram(rows, bins=30)
+    settings = {"n_components": 2, "random_state": 0}
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        noisy, plain = (
+            GaussianMixture(**settings).fit(rows * one, error_covariance=(0.1 * one) ** 2) for one in (unit, 1.0)
+        )
+        binned, usual = (GaussianMixture(**settings).fit_histogram(edges * one, counts) for one in (unit, 1.0))
+    np.testing.assert_allclose(noisy.means_ / unit, plain.means_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(binned.means_ / unit, usual.means_, rtol=1e-6, atol=1e-6)

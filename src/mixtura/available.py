@@ -169,5 +169,6 @@ def given(rows: Rows, resp: Array, overall: Mixture, *, dense: bool, background:
         spread = np.where(spread > 0, spread, 1.0)
         correlation = scatter / np.outer(spread, spread)
         np.fill_diagonal(correlation, 1.0)
-        second[k] = mass[k] * correlation * np.sqrt(np.outer(variance, variance))
+        deviation = np.sqrt(variance)  # whose products are numbers in any unit, as those of variances are not
+        second[k] = mass[k] * correlation * np.outer(deviation, deviation)
     return Statistics(0.0, rows.total, mass, np.zeros_like(means), second, means, background=behind)
