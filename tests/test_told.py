@@ -294,3 +294,16 @@ def test_any_unit_will_do_in_which_squares_are_numbers(unit):
         binned, usual = (GaussianMixture(**settings).fit_histogram(edges * one, counts) for one in (unit, 1.0))
     np.testing.assert_allclose(noisy.means_ / unit, plain.means_, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(binned.means_ / unit, usual.means_, rtol=1e-6, atol=1e-6)
+
+
+def test_large_errors_without_full_rank_leave_finite_models():
+    rng = np.random.default_rng(0)
+    for n, d in ((1, 35), (40, 12)):
+        direction = 1e6 * rng.normal(size=(n, d, 1))
+        errors = direction @ direction.transpose(0, 2, 1)
+        rows = np.zeros((n, d)) if n == 1 else rng.normal(size=(n, d))
+        with np.errstate(over="raise", invalid="raise", divide="raise"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            gm = GaussianMixture(1, covariance_type="VVV", max_iter=20).fit(rows, error_covariance=errors)
+        assert np.isfinite(gm.loglik_)
+        assert np.isfinite(gm.covariances_).all()
