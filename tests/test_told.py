@@ -307,3 +307,15 @@ def test_large_errors_without_full_rank_leave_finite_models():
             gm = GaussianMixture(1, covariance_type="VVV", max_iter=20).fit(rows, error_covariance=errors)
         assert np.isfinite(gm.loglik_)
         assert np.isfinite(gm.covariances_).all()
+
+
+def test_constant_columns_have_a_floor_whatever_rounding_leaves_of_them():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        rows = np.round(2 * rng.normal(size=(2, 12))) / 2
+        rows[:, 8] = 1.0
+        errors = np.where([[True], [False]], rng.uniform(0, 1e-5, size=(2, 12)), 0.0)
+        errors[:, 8] = 0.0
+        with np.errstate(over="raise", invalid="raise", divide="raise"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            GaussianMixture(1, max_iter=1).fit(rows, error_covariance=errors, sample_weight=[1.0, 3.0])

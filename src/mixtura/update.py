@@ -434,8 +434,9 @@ def floor_under(covariance: Array, scale: Array, family: Family) -> Array:
         return np.asarray(FLOOR**2 * scale**2)
     if family.frame == "rotation":
         return np.diag(FLOOR**2 * scale**2)
-    spread = np.sqrt(np.diagonal(covariance))
+    spread = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))  # of a constant column rounding may leave less than none
     spread = np.where(spread > 0, spread, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
+    # A constant column may have a rounded variance that is nothing beside its rounded covariances.
+    values, vectors = np.linalg.eigh(np.clip(covariance / np.outer(spread, spread), -1.0, 1.0))
     correlation = (vectors * np.maximum(values, CORRELATION)) @ vectors.T
     return np.asarray(FLOOR**2 * correlation * np.outer(scale, scale))
