@@ -665,3 +665,13 @@ def test_rows_added_to_iris_are_background():
     assert (gm.labels_[150:] == -1).mean() > 0.8
     assert (gm.labels_[:150] == -1).mean() < 0.15
     assert adjusted_rand_score(gm.labels_[:150], species) > 0.5
+
+
+def test_rows_of_very_unequal_distances_have_rates_that_are_numbers():
+    rng = np.random.default_rng(0)
+    scale = 10.0 ** np.repeat([-25, 0, 25], [45, 20, 35])
+    far = scale[:, None] * rng.normal(size=(100, 12))
+    with np.errstate(all="raise", under="ignore"):
+        sparse, _ = clutter(far, far, None, 5)
+    assert not sparse[:45].any()
+    assert sparse[65:].all()

@@ -839,3 +839,13 @@ def test_names_for_one_feature(name, code):
         assert "all, or choose a type" in refused(partly.fit, X)
     else:
         assert_kept(partly.fixed, begin, *parameters(partly.fit(X)))
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "full"])
+def test_a_single_component_keeps_its_weight_where_steps_are_accelerated(covariance_type):
+    rng = np.random.default_rng(0)
+    rows, errors = rng.normal(size=(50, 2)), rng.uniform(0.5, 2, size=(50, 2))  # so that one pass is not enough
+    own = {"fixed": {"means": True}, "means_init": [[0.3, 0.0]], "accelerate": "lbfgs", "tol": 1e-9}
+    gm = GaussianMixture(1, covariance_type=covariance_type, **own).fit(rows, error_covariance=errors)
+    assert gm.weights_.tolist() == [1.0]
+    assert gm.means_.tolist() == [[0.3, 0.0]]

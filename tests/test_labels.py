@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -152,3 +154,55 @@ def test_a_start_without_weight_for_a_labelled_row():
 
 def test_truncated_em_takes_no_labels():
     assert "truncate works without" in refused(GaussianMixture(3, truncate=2).fit, X, labels=MASK)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_class_that_a_sample_misses_keeps_its_rows(gaps):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=60_000)  # more than a start is made on
+    labels[:2] = 2
+    rows = rng.normal(size=(60_000, 2)) + np.array([[0, 0], [4, 4], [9, 0]])[labels]
+    if gaps:
+        rows[5::7, 1] = np.nan
+    gm = GaussianMixture(3, covariance_type="diag", random_state=0).fit(rows, labels=labels)
+    np.testing.assert_allclose(gm.weights_, np.bincount(labels) / 60_000, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_init", ["auto", 1])
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ([[1.0, 2.0]] * 8, [0, 1, 2, -1] * 2),  # one point, which has no coordinates either
+        ([[1.0], [1.0], [2.0], [2.0], [1.0]], [2, -1, 0, 1, -1]),  # two points for three components
+        ([[np.nan, np.nan], [1.0, 2.0], [3.0, 1.0], [2.0, 2.0]], [2, 0, 1, 0]),  # nothing known but the label
+    ],
+)
+def test_labels_may_name_more_components_than_there_are_points(rows, labels, n_init):
+    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        gm = GaussianMixture(3, n_init=n_init, random_state=0).fit(rows, labels=labels)
+    assert np.isfinite(gm.loglik_)
+    known = np.array(labels) >= 0
+    np.testing.assert_array_equal(gm.labels_[known], np.array(labels)[known])
+
+
+def test_the_label_of_an_absent_row_needs_no_weight():
+    labels, weight = np.full(200, -1), np.ones(200)
+    labels[0], weight[0] = 2, 0
+    own = {"weights_init": [0.5, 0.5, 0.0], "means_init": X[:3]}
+    gm = unfinished(GaussianMixture(3, max_iter=3, **own), X, labels=labels, sample_weight=weight)
+    assert gm.weights_[2] == 0
+
+
+def test_nobody_is_told_to_drop_components_that_labels_name():
+    with pytest.warns(UserWarning, match="empty") as caught:
+        GaussianMixture(2, random_state=0).fit(X, labels=np.zeros(200, dtype=int))
+    assert "drop" not in str(caught[0].message)
+
+
+def test_all_rows_may_be_labelled_as_background():
+    mask = np.tile([False, True], (5, 1))
+    with np.errstate(all="raise", under="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        gm = GaussianMixture(1, noise=True, n_init=1).fit([[1.0, 2.0]] * 5, labels=mask)
+    assert gm.noise_weight_ == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -305,3 +307,43 @@ def test_a_row_of_which_nothing_is_known_does_not_cut_the_history_short():
     without = GaussianMixture(2, random_state=0).fit(X)
     within = GaussianMixture(2, random_state=0).fit(np.vstack([X, np.full((1, 2), np.nan)]))
     assert within.n_iter_ == without.n_iter_ > 3
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e80, 1e140])
+def test_any_unit_will_do_in_which_squares_are_numbers(unit):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, 300), rng.normal(6, 0.5, 200)])[:, None]
+    counts, edges = np.histogram(rows, bins=30)
+    settings = {"n_components": 2, "random_state": 0}
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        noisy, plain = (
+            GaussianMixture(**settings).fit(rows * one, error_covariance=(0.1 * one) ** 2) for one in (unit, 1.0)
+        )
+        binned, usual = (GaussianMixture(**settings).fit_histogram(edges * one, counts) for one in (unit, 1.0))
+    np.testing.assert_allclose(noisy.means_ / unit, plain.means_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(binned.means_ / unit, usual.means_, rtol=1e-6, atol=1e-6)
+
+
+def test_large_errors_without_full_rank_leave_finite_models():
+    rng = np.random.default_rng(0)
+    for n, d in ((1, 35), (40, 12)):
+        direction = 1e6 * rng.normal(size=(n, d, 1))
+        errors = direction @ direction.transpose(0, 2, 1)
+        rows = np.zeros((n, d)) if n == 1 else rng.normal(size=(n, d))
+        with np.errstate(over="raise", invalid="raise", divide="raise"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            gm = GaussianMixture(1, covariance_type="VVV", max_iter=20).fit(rows, error_covariance=errors)
+        assert np.isfinite(gm.loglik_)
+        assert np.isfinite(gm.covariances_).all()
+
+
+def test_constant_columns_have_a_floor_whatever_rounding_leaves_of_them():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        rows = np.round(2 * rng.normal(size=(2, 12))) / 2
+        rows[:, 8] = 1.0
+        errors = np.where([[True], [False]], rng.uniform(0, 1e-5, size=(2, 12)), 0.0)
+        errors[:, 8] = 0.0
+        with np.errstate(over="raise", invalid="raise", divide="raise"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            GaussianMixture(1, max_iter=1).fit(rows, error_covariance=errors, sample_weight=[1.0, 3.0])

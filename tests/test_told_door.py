@@ -258,3 +258,40 @@ def test_histograms_that_cannot_be(edges, found, words):
 def test_what_came_is_said_in_one_line():
     message = refused(GaussianMixture(2).fit, X, labels=pd.Series([0.0, None] * (N // 2)))
     assert "\n" not in message
+
+
+def test_masked_arrays_are_masked():
+    rng = np.random.default_rng(0)
+    rows, mask = rng.normal(size=(60, 2)), rng.random((60, 2)) < 0.2
+    gaps = np.where(mask, np.nan, rows)
+    behind = np.ma.masked_array(np.where(mask, 1e6, rows), mask=mask)
+    errors = np.ma.masked_array(np.where(mask, -1.0, 0.1), mask=mask)
+    wanted = GaussianMixture(1).fit(gaps, error_covariance=0.1)
+    gm = GaussianMixture(1).fit(behind, error_covariance=errors)
+    np.testing.assert_array_equal(gm.means_, wanted.means_)
+    np.testing.assert_array_equal(gm.impute(behind), wanted.impute(gaps))
+    whole = np.ma.masked_array((100 * rows).astype(int), mask=mask)
+    assert np.isfinite(GaussianMixture(1).fit(whole).loglik_)
+    assert GaussianMixture(1).fit(behind.astype(np.float32)).means_.dtype == np.float32
+
+
+def test_errors_come_as_nullable_frames_too():
+    gaps = np.array([[0.0, 1.0], [np.nan, 2.0], [3.0, 5.0], [1.0, 0.0]])
+    errors = pd.DataFrame(np.where(np.isnan(gaps), np.nan, 0.1)).astype("Float64")
+    gm = GaussianMixture(1).fit(pd.DataFrame(gaps).astype("Float64"), error_covariance=errors)
+    np.testing.assert_array_equal(gm.means_, GaussianMixture(1).fit(gaps, error_covariance=0.1).means_)
+
+
+def test_errors_that_are_no_real_numbers_in_range_are_refused():
+    rows = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(ValueError, match="error_covariance must be an array of numbers"):
+        GaussianMixture(1).fit(rows, error_covariance=np.full((20, 2), 1j))
+    with pytest.raises(ValueError, match="error_covariance must be at most 1e\\+300"):
+        GaussianMixture(1).fit(rows, error_covariance=1e301)
+    with np.errstate(all="raise", under="ignore"):
+        GaussianMixture(1).fit(rows, error_covariance=1e300)
+
+
+def test_counts_beyond_measure_are_refused():
+    with pytest.raises(ValueError, match="counts must have a sum of at most"):
+        GaussianMixture(1).fit_histogram([0, 1, 2], [1e300, 1e300])

@@ -293,9 +293,9 @@ class Chart:
     def _shared_out(self, weights: Array) -> tuple[Array, Background | None]:
         """Weights (K,) of the components, and the background, from the free weights."""
         k, box, fixed = self.reference.n_components, self.update.box, self.update.fixed
+        if not len(weights):  # all are fixed, or there is one, which has no coordinate beside what is fixed
+            return self.reference.weights, self.reference.background
         if fixed is not None and fixed.weights is not None:
-            if not len(weights):
-                return self.reference.weights, self.reference.background
             parts = np.zeros(k)
             parts[~fixed.weights] = weights[: k - int(fixed.weights.sum())]
             return fixed.shared_out(self.reference, parts, 0.0 if box is None else float(weights[-1]))

@@ -86,10 +86,10 @@ def seen_through(layout: Covariances, features: NDArray[np.intp], error: Array |
     matrices = layout.matrices[:copies][:, features[:, None], features]
     if error is not None:
         matrices = matrices + (np.diag(error) if error.ndim == 1 else error)
-    if layout.accurate is None:
+    if layout.accurate is None and _definite(matrices):
         return Dense(broadcast(matrices, k))
     # Where the entries do not tell enough, T = A A' is known by its square root A only.
-    root = np.tril(np.linalg.inv(layout.accurate))[:, features]
+    root = layout.factor[:copies][:, features]
     if error is not None:
         values, vectors = np.linalg.eigh(np.diag(error) if error.ndim == 1 else error)
         own = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -97,6 +97,15 @@ def seen_through(layout: Covariances, features: NDArray[np.intp], error: Array |
     lower = np.asarray(np.linalg.qr(root.transpose(0, 2, 1), mode="r")).transpose(0, 2, 1)
     lower = lower * np.sign(np.diagonal(lower, axis1=1, axis2=2))[:, None, :]
     return Dense(broadcast(matrices, k), lower_whitener(np.tril(np.linalg.inv(lower))))
+
+
+def _definite(matrices: Array) -> bool:
+    """Whether all are positive definite: beside a large error without full rank, S may be lost in rounding."""
+    try:
+        np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _carry_dense(

@@ -45,6 +45,9 @@ LEFT = 0.05
 WIDER = 100.0
 """How many times the variance of the floor that of an error is, for the floor not to matter."""
 
+BEYOND = 1e150
+"""Variances in units of the floor, at most: their squares are numbers."""
+
 TOLD = 1e-3
 """Reliable rows without which a component is taken to have the mean and variance of all rows in a feature."""
 
@@ -125,12 +128,14 @@ def blurred(rows: Rows, floor: Array) -> bool:
         return bool((np.diff(rows.edges)[:, 0] ** 2 > WIDER * floor).all())
     if rows.noise is None:
         return False
-    least = np.sqrt(floor)
-    relative = rows.noise / (WIDER * (floor if rows.noise.ndim == 2 else np.outer(least, least)))
+    least = WIDER * floor if rows.noise.ndim == 2 else WIDER * np.outer(np.sqrt(floor), np.sqrt(floor))
+    with np.errstate(over="ignore"):  # beyond all numbers is wider, too
+        relative = rows.noise / least
     if rows.noise.ndim == 2:
         return bool((relative > 1 if rows.missing is None else (relative > 1) | rows.missing).all())
     if rows.missing is not None:
         relative = np.where(rows.missing[:, :, None] | rows.missing[:, None], 2 * np.eye(len(floor)), relative)
+    relative = np.clip(relative, -BEYOND, BEYOND)
     try:
         np.linalg.cholesky(relative - np.eye(len(floor)))
     except np.linalg.LinAlgError:

@@ -272,7 +272,7 @@ def _lower_rate(distance: Array, mass: Array, neighbours: int, q: int) -> NDArra
         return np.zeros(len(distance), dtype=bool)
     positive = distance[distance > 0]
     log = q * (np.log(np.maximum(distance, positive.min())) - np.log(np.median(positive)))
-    t = np.exp(np.clip(log, -600, 600))  # no further away than its powers are numbers
+    t = np.exp(np.clip(log, -300, 300))  # no further away than its powers, and times the rate of others, are numbers
     total = mass.sum()
 
     order = np.argsort(t, kind="stable")

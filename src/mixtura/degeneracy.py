@@ -257,11 +257,13 @@ def remarks(
     n_parameters: int,
     n_rows: float,
     coarse: Sequence[str],
+    labelled: bool = False,
 ) -> dict[str, str]:
     """What has to be said about a fit of ``n_parameters`` to ``n_rows``, a sentence for each subject.
 
     ``found`` are the components there are, ``dropped`` those that were taken out; ``n_distinct`` counts different rows
-    as far as the number of components, ``coarse`` are the features that are hardly resolved.
+    as far as the number of components, ``coarse`` are the features that are hardly resolved.  Where rows are
+    ``labelled``, no component can be dropped.
     """
     said = {}
     if coarse:
@@ -300,6 +302,7 @@ def remarks(
         not lone
         and not dropped
         and update.fixed is None
+        and not labelled
         and not many
         and len(wrong) < len(found)
         and wrong

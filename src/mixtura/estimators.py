@@ -563,6 +563,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     ) -> Rows:
         """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept or
         compared."""
+        X = validation.with_gaps(X)
         ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
         if ndim == 1 and (reset or self.n_features_in_ == 1):
             X = np.asarray(X)[:, None]
@@ -570,6 +571,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         x = validation.real_rows(x)
         validation.finite(x, getattr(self, "feature_names_in_", None), missing=True)
         missing = validation.missing(x)
+        if frames.is_frame(error_covariance):  # NumPy takes no NA for a number
+            error_covariance = frames.as_array(error_covariance)
         return Rows(
             x,
             validation.sample_weight(weight, len(x)),

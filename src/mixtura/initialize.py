@@ -43,7 +43,7 @@ from mixtura.families import Frame
 from mixtura.hierarchical import MAX_ROWS, agglomerate
 from mixtura.mixture import Mixture
 from mixtura.rows import Array, InMemory, Rows, constant
-from mixtura.statistics import Statistics, given, pair_sums
+from mixtura.statistics import EMPTY, Statistics, given, pair_sums
 from mixtura.update import MStep
 
 SAMPLE_ROWS = 20_000
@@ -204,11 +204,11 @@ def agreeing(resp: Array, rows: Rows) -> Array:
 
 def smoothed(statistics: Statistics, fraction: float) -> Statistics:
     """The statistics with pooled scatter added to each component about its own mean, the mass a fraction of a share."""
-    if fraction == 0:
+    total = statistics.mass.sum()
+    if fraction == 0 or not total > EMPTY:  # the background may have taken all
         return statistics
     shift = statistics.shift()
     scatter = statistics.scatter(shift)
-    total = statistics.mass.sum()
     added = fraction * total / len(shift)
     return replace(
         statistics,

@@ -129,6 +129,9 @@ def factored(lower: Array) -> Array:
         column = lower[j:, j]
         if j:
             column -= np.einsum("ilb,lb->ib", lower[j:, :j], lower[j, :j])
+        lost = column[0] < DEFINITE * variance[j]
+        if lost.any():  # what is left of the column is rounding, which would grow from column to column
+            column[1:, lost] = 0.0
         np.maximum(column[0], DEFINITE * variance[j], out=column[0])
         np.sqrt(column[0], out=column[0])
         column[1:] /= column[0]

@@ -200,6 +200,7 @@ def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[s
         n_parameters=df,
         n_rows=task.n_present,
         coarse=hardly_resolved(update, source.rows.x, task.names),
+        labelled=source.rows.label is not None,
     )
     said |= background.remarks(run.last.model.background)
     if not run.converged:

@@ -10,7 +10,7 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 
 from mixtura import available, initialize, moves, validation
@@ -187,13 +187,20 @@ def starts(
     made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
     # So it does from what the user gave, which a short run would have moved.
+    # (Rows of which nothing is known are in no sample.)
     everything = problem.source.n_rows <= initialize.sample_rows(n_components, problem.source.n_features)
     whole = everything or own.partial or make not in STARTS.values()
 
     parts = 0 if whole else int(streams[0].integers(2**63))
 
+    def better(further: Mixture, begin: Mixture) -> Mixture:
+        # On a sample without the rows that are labelled with it, a component may have lost all of its weight.
+        return further if lit(further, problem.source.rows).all() else begin
+
     def carried_on(begin: Mixture) -> Mixture:
-        return begin if whole or truncated or max_iter == 0 else grown(problem, sample, begin, driver, max_iter, parts)
+        if whole or truncated or max_iter == 0:
+            return begin
+        return better(grown(problem, sample, begin, driver, max_iter, parts), begin)
 
     if n_init is not None or n_starts == 1:
         yield from enumerate(map(carried_on, made))
@@ -206,15 +213,26 @@ def starts(
         if further is not None:
             begin, outcomes[n_starts] = further
             yield n_starts, carried_on(begin)
-    yield from ((i, candidates[i] if whole else carried_on(reached[i])) for i in order[:RESCUES])
+    yield from ((i, candidates[i] if whole else carried_on(better(reached[i], candidates[i]))) for i in order[:RESCUES])
+
+
+def lit(model: Mixture, rows: Rows) -> NDArray[np.bool_]:
+    """Which rows (n,) may belong to something that has weight, as far as labels have a say."""
+    weights = model.weights if model.background is None else np.append(model.weights, model.background.weight)
+    allowed = rows.allowed(len(weights))
+    if allowed is None:
+        return np.ones(len(rows), dtype=bool)
+    found = (allowed & (weights > 0)[:, None]).any(axis=0)
+    return np.asarray(found if rows.weight is None else found | (rows.weight == 0))  # without weight, a row is absent
 
 
 def reachable(begin: Mixture, rows: Rows) -> Mixture:
     """The start itself, if each of the labelled rows may belong to something that has weight in it."""
-    weights = begin.weights if begin.background is None else np.append(begin.weights, begin.background.weight)
-    allowed = rows.allowed(len(weights))
-    if allowed is not None and not (lit := (allowed & (weights > 0)[:, None]).any(axis=0)).all():
-        row = int(np.argmin(lit))
+    found = lit(begin, rows)
+    if not found.all():
+        row = int(np.argmin(found))
+        allowed = rows.allowed(begin.n_components + (begin.background is not None))
+        assert allowed is not None
         raise ValueError(
             f"labels must allow each row a component that has weight in the start, but row {row} may only belong to "
             f"{np.flatnonzero(allowed[:, row]).tolist()}: give these a weight in weights_init"

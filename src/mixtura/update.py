@@ -118,7 +118,7 @@ class MStep:
         if previous is not None and self.fixed is not None and self.fixed.means is not None:
             scatter = scatter_about(scatter, pulled, self.away(statistics, previous, means - found))
             means = np.where(self.fixed.means[:, None], previous.means, means)
-        total = mass.sum() + statistics.background
+        total = (mass.sum() + statistics.background) or 1.0  # a start may find all rows labelled as background
         background = None if self.box is None else Background(float(statistics.background / total), self.box)
         # What the background leaves, as Mixture.beside takes it: beside nearly all it has few digits.
         left = 1.0 if background is None else 1 - background.weight
@@ -435,8 +435,9 @@ def floor_under(covariance: Array, scale: Array, family: Family) -> Array:
         return np.asarray(FLOOR**2 * scale**2)
     if family.frame == "rotation":
         return np.diag(FLOOR**2 * scale**2)
-    spread = np.sqrt(np.diagonal(covariance))
+    spread = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))  # of a constant column rounding may leave less than none
     spread = np.where(spread > 0, spread, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(spread, spread))
+    # A constant column may have a rounded variance that is nothing beside its rounded covariances.
+    values, vectors = np.linalg.eigh(np.clip(covariance / np.outer(spread, spread), -1.0, 1.0))
     correlation = (vectors * np.maximum(values, CORRELATION)) @ vectors.T
     return np.asarray(FLOOR**2 * correlation * np.outer(scale, scale))

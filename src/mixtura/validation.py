@@ -156,6 +156,13 @@ def finite(x: AnyArray, names: Sequence[str] | None = None, *, missing: bool = F
             )
 
 
+def with_gaps(X: Any) -> Any:
+    """The same, if it is not a masked array; NumPy would pass over the mask, behind which there may be any value."""
+    if not isinstance(X, np.ma.MaskedArray) or not np.ma.is_masked(X):
+        return X
+    return np.ma.filled(X if X.dtype.kind == "f" else X.astype(np.float64), np.nan)
+
+
 def missing(x: AnyArray) -> NDArray[np.bool_] | None:
     """Which entries (n, d) are NaN; None if none is."""
     if x.dtype.kind != "f":
@@ -170,6 +177,10 @@ def some_told(missing: NDArray[np.bool_] | None, names: Sequence[str] | None = N
         column = int(np.argmax(empty))
         label = f" ({names[column]!r})" if names is not None else ""
         raise ValueError(f"X must have a value in each column, but column {column}{label} has none: leave it out")
+
+
+LARGEST_COUNT = 1e100
+"""Sum of a histogram's counts, at most: these are not scaled, and squares of their sums are numbers."""
 
 
 def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
@@ -192,6 +203,10 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
         raise ValueError("edges must have a finite one, got -inf and inf: divide the line into more than one bin")
     found = sample_weight(counts, len(ends) - 1, name="counts")
     assert found is not None
+    if found.sum() > LARGEST_COUNT:
+        raise ValueError(
+            f"counts must have a sum of at most {LARGEST_COUNT:.0e}, got {found.sum():.3g}: divide them by a number"
+        )
     finite = np.diff(ends)[np.isfinite(np.diff(ends))]
     inner = ends[np.isfinite(ends)]
     before, after = (finite[0], finite[-1]) if len(finite) else (1.0, 1.0)
@@ -209,7 +224,7 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
     if values is None:
         return None
     n, d = x.shape
-    array = _numbers(values, "error_covariance")
+    array = _numbers(with_gaps(values), "error_covariance")
     if array.shape in ((), (1,), (d,)):
         array = np.broadcast_to(array, (n, d))
     elif array.shape == (n,) and d == 1:
@@ -250,6 +265,12 @@ def _check_errors(part: Array, start: int) -> None:
         raise ValueError(
             f"error_covariance must not be negative, but a variance of row {row} is {variances[row - start].min()}: "
             "give variances, not standard deviations with a sign"
+        )
+    if (variances > SQUARABLE[1]).any():
+        row = first(variances > SQUARABLE[1])
+        raise ValueError(
+            f"error_covariance must be at most {SQUARABLE[1]:.0e}, but a variance of row {row} is "
+            f"{variances[row - start].max():.3g}: for a value that tells nothing put NaN in X"
         )
     if part.ndim == 2:
         return
