@@ -193,6 +193,64 @@ def test_weights_count_like_repeated_rows(run: Run, tmp_path: Path) -> None:
     assert f"{len(frame)} rows of total weight {len(repeated)}, 2 features" in said
 
 
+@pytest.fixture
+def gaps(tmp_path: Path) -> Path:
+    """Old Faithful with 31 empty cells, a row of which nothing is known, and a column of text with gaps."""
+    frame = pd.read_csv(FAITHFUL)
+    frame.loc[::9, "waiting"] = np.nan
+    frame.loc[5, :] = np.nan
+    frame["kind"] = np.where(np.arange(len(frame)) % 3 == 0, None, "long")
+    frame.to_csv(tmp_path / "gaps.csv", index=False, na_rep="NA")
+    return tmp_path / "gaps.csv"
+
+
+def test_fit_with_gaps_is_the_fit_of_the_estimator(run: Run, gaps: Path, tmp_path: Path) -> None:
+    out, picture = tmp_path / "m.json", tmp_path / "p.png"
+    status, printed, err = run("fit", gaps, "-k", 2, "--json", "--out", out, "--plot", picture)
+    assert status == 0
+    assert err == (
+        "mixtura: 33 of 544 values are missing: rows count by what is known of them; of 1 row nothing is known\n"
+    )
+    rows = read_table(gaps).x
+    gm = GaussianMixture(2, random_state=0).fit(rows)
+    facts = json.loads(printed)
+    assert facts["n_missing"] == np.isnan(rows).sum() == 33
+    assert facts["feature_names"] == ["eruptions", "waiting"]
+    assert (facts["fit"]["loglik"], facts["fit"]["n_rows"]) == (gm.loglik_, 272)
+    assert facts["fit"]["bic"] == pytest.approx(gm.bic(rows), rel=1e-12)
+    assert GaussianMixture.load(out).loglik_ == gm.loglik_
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    _, said, _ = run("fit", gaps, "-k", 1)
+    assert "272 rows, 2 features, 33 values missing\n" in said
+
+
+def test_predictions_with_gaps_are_the_estimators(run: Run, model: Path, gaps: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o.csv"
+    status, _, err = run("predict", model, gaps, "-o", out, "--proba", "--density")
+    assert status == 0
+    assert err.startswith("mixtura: 33 of 544 values are missing: ")
+    gm, table = GaussianMixture.load(model), read_table(out)
+    rows = pd.read_csv(gaps)[["eruptions", "waiting"]]
+    np.testing.assert_array_equal(table.x[:, 0], gm.predict(rows))
+    np.testing.assert_allclose(table.x[:, 1:3], gm.predict_proba(rows), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(table.x[:, 3], gm.score_samples(rows), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(table.x[5, 1:3], gm.weights_)
+
+
+def test_one_value_is_missing(run: Run, tmp_path: Path) -> None:
+    io.write_whole(tmp_path / "t.csv", "a,b\n1,2\n3,\n2,5\n")
+    _, out, err = run("fit", tmp_path / "t.csv", "-k", 1, "--type", "diag")
+    assert err == "mixtura: 1 of 6 values is missing: rows count by what is known of them\n"
+    assert "3 rows, 2 features, 1 value missing\n" in out
+
+
+def test_a_column_of_nulls_is_named(says_no: Callable[..., str], tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": np.array([np.nan, np.nan])})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert "column 1 ('b') has none" in says_no("fit", tmp_path / "t.parquet", "-k", 1)
+    assert "column 1 ('b') has none" in says_no("select", tmp_path / "t.parquet", "-k", 1)
+
+
 def test_wide_tables_are_cut_into_several(run: Run, tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(50, 30))
     np.save(tmp_path / "t.npy", X)
@@ -327,7 +385,7 @@ def test_show_of_a_model_that_was_not_fitted(run: Run, tmp_path: Path) -> None:
         ("a,b\n1,2\n", ["--columns", "a,a"], "'a' is named twice"),
         ("a,b\n1,x\n", ["--columns", "b"], "holds string"),
         ("a,b\n1,2\n", ["--weight", "c"], "no column 'c'"),
-        ("a,b\n1,2\n3,\n", [], "row 1, column 1 ('b') is NaN"),
+        ("a,b\n1,\n3,\n", ["--columns", "a,b"], "'b' of t.csv holds no values, not numbers"),
         ("a,b\n1,2\ninf,3\n", [], "row 1, column 0 ('a') is inf"),
         ("a,w\n1,1\n2,-1\n", ["--weight", "w"], "must not be negative"),
         ("a,w\n1,1\n2,\n", ["--weight", "w"], "must be finite"),
@@ -573,6 +631,20 @@ def test_select_is_the_selection_of_the_library(run: Run, tmp_path: Path) -> Non
     assert written["status"].tolist() == ["ok"] * 8
     assert written["bic"].tolist() == pytest.approx([one["bic"] for one in selection.records])
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_select_with_gaps_is_the_selection_of_the_library(run: Run, gaps: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.json"
+    status, printed, err = run("select", gaps, "-k", "1:3", "--types", "EEE,VVV", "--json", "--out", out)
+    assert status == 0
+    assert err.startswith("mixtura: 33 of 544 values are missing: ")
+    selection = select(read_table(gaps).x, range(1, 4), ["EEE", "VVV"], random_state=0)
+    facts = json.loads(printed)
+    assert [one["bic"] for one in facts["table"]] == [one["bic"] for one in selection.records]
+    assert facts["best"]["n_missing"] == 33
+    assert GaussianMixture.load(out).loglik_ == selection.best_.loglik_
+    _, said, _ = run("select", gaps, "-k", 2, "--types", "EEE")
+    assert said.count("272 rows, 2 features, 33 values missing") == 2
 
 
 def test_select_says_what_it_found(run: Run, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 from scipy.special import entr, logsumexp
 from scipy.stats import multivariate_normal
 
-from cases import FAMILIES, STEPPED, blobs
-from mixtura import GaussianMixture, cohort, validation
+import reference
+from cases import FAMILIES, STEPPED, TOLD, blobs, told
+from mixtura import GaussianMixture, available, cohort, moves, validation
 from mixtura.engine import Serial, make_engine
 from mixtura.families import FAMILIES as BY_CODE
 from mixtura.rows import Rows
@@ -146,3 +147,112 @@ def test_rows_without_spread_suit_spheres_only():
     assert cohort.suited(Rows(X[:1])) == ()
     assert cohort.suited(Rows(np.concatenate([X, [[1e9, 0.0]]]))) == ()
     assert set(FAMILIES) - set(cohort.suited(Rows(X * [1.0, 1e5]))) == {"EEV", "VEV", "EVE", "VVE"}
+
+
+# rows that are not exact ------------------------------------------------------------------------------------------
+
+
+def board_of_told(X, errors, weight=None, engine=None):
+    """The board of rows with NaN and errors, filled in as for a start."""
+    problem = GaussianMixture()._task(X, weight, error_covariance=errors).problem
+    rows = available.filled(problem.source.rows, problem.gaussian, Serial())
+    return cohort.board(rows, engine or Serial()), rows.x
+
+
+@pytest.fixture(params=["as it pays", "all alike", "one by one"])
+def manner(request, monkeypatch):
+    """Rows in patterns of their own or one by one, whatever pays, in several blocks."""
+    monkeypatch.setattr(cohort, "ENTRIES", 500)
+    if request.param != "as it pays":
+        monkeypatch.setattr(cohort, "PATTERN", -1e300 if request.param == "all alike" else 1e300)
+    return request.param
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("how", TOLD[1:])
+def test_what_rows_tell_against_the_textbook(how, data, weighted, manner):
+    unit = DATA[data].std(axis=0)
+    X, errors = told(DATA[data] / unit, how)
+    X = X * unit
+    if errors is not None:
+        errors = errors * (unit**2 if errors.ndim == 2 else np.outer(unit, unit))
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X)) if weighted else None
+    board, filled = board_of_told(X, errors, weight)
+    (one,) = cohort.climb(board, ["VVV"], [table_of(board, filled, 3)], tol=0.0, cycles=1)
+    (total,) = cohort.totals(board, ["VVV"], [one])
+    model = cohort.model_of(board, "VVV", one.theta)
+    # Weights are brought to mean one at the door.
+    scale = 1.0 if weight is None else weight.mean()
+    weight = None if weight is None else weight / scale
+    wanted = reference.told_step(X, model.weights, model.means, model.covariances, noise=errors, sample_weight=weight)
+    assert one.loglik == pytest.approx(wanted[0], rel=1e-9)
+    assert total.count == pytest.approx(len(X))
+    mass, mean, scatter = (part[0] for part in moves.moments(one.table[None]))
+    np.testing.assert_allclose(mass, wanted[1], rtol=1e-8)
+    np.testing.assert_allclose(board.center + board.unit * mean, wanted[2], rtol=1e-8, atol=1e-8 * board.unit.max())
+    size = np.outer(board.unit, board.unit)
+    np.testing.assert_allclose(scatter, wanted[3] / size, rtol=1e-7, atol=1e-7 * len(X))
+
+
+@pytest.mark.parametrize("how", TOLD[1:])
+def test_entropies_of_what_rows_tell(how):
+    X, errors = told(blobs(80, 2), how)
+    board, filled = board_of_told(X, errors)
+    (one,) = cohort.climb(board, ["VVI"], [table_of(board, filled, 2)], tol=1e-2, cycles=9)
+    (total,) = cohort.totals(board, ["VVI"], [one])
+    gm = GaussianMixture.from_mixture(cohort.model_of(board, "VVI", one.theta), "VVI")
+    resp = gm.predict_proba(X, error_covariance=errors)
+    assert total.entropy == pytest.approx(entr(resp).sum(), rel=1e-6)
+    assert total.certainty == pytest.approx(np.log(resp.max(axis=1)).sum(), rel=1e-6)
+    assert total.loglik == pytest.approx(gm.score(X, error_covariance=errors) * len(X), rel=1e-9)
+
+
+@pytest.mark.parametrize("how", TOLD[1:])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_more_cycles_never_lower_the_likelihood_of_what_rows_tell(family, how):
+    X, errors = told(blobs(120, 3, seed=5), how)
+    board, filled = board_of_told(X, errors)
+    table = table_of(board, filled, 3)
+    logliks = [
+        one.loglik
+        for cycles in range(1, 9)
+        for one in cohort.climb(board, [family], [table], tol=0.0, cycles=cycles)
+        if not one.left
+    ]
+    assert len(logliks) > 3
+    assert (np.diff(logliks) >= -1e-9 * np.abs(logliks[1:])).all()
+
+
+@pytest.mark.parametrize("how", TOLD[1:])
+@pytest.mark.parametrize("family", STEPPED)
+def test_the_end_is_that_of_em_over_what_rows_tell(family, how):
+    X, errors = told(blobs(200, 2, seed=3), how)
+    board, filled = board_of_told(X, errors)
+    (one,) = cohort.climb(board, [family], [table_of(board, filled, 2)], tol=1e-9, cycles=2000)
+    gm = GaussianMixture(2, covariance_type=family, labels_init=labels_of(filled, 2), tol=1e-7, accelerate=None)
+    gm.fit(X, error_covariance=errors)
+    assert one.settled
+    assert one.loglik >= gm.loglik_ - 1e-3
+
+
+@pytest.mark.parametrize("how", TOLD[1:])
+def test_the_same_bits_of_what_rows_tell_for_any_number_of_threads(how):
+    X, errors = told(np.concatenate([blobs(400, 3, seed=seed) for seed in range(2)]), how)
+    found = []
+    for n_jobs in (1, 2, 3):
+        board, filled = board_of_told(X, errors, engine=make_engine("threads", n_jobs))
+        codes, tables = list(FAMILIES), [table_of(board, filled, 6)] * len(FAMILIES)
+        found.append([one.theta for one in cohort.climb(board, codes, tables, tol=1e-2, cycles=2)])
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_what_rows_cost_more_than_exact_ones():
+    rng = np.random.default_rng(0)
+    missing = rng.random((400, 4)) < 0.3
+    assert cohort.more_than_exact((400, 4), None, None) == 0
+    few = cohort.more_than_exact((400, 4), missing, None)
+    assert 0 < few < cohort.more_than_exact((400, 4), None, np.ones((400, 4)))
+    assert cohort.more_than_exact((800, 4), np.concatenate([missing, missing]), None) <= 1.2 * few

@@ -72,6 +72,51 @@ def test_nulls_become_nan(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tables.read_table(path).x, expected)
 
 
+def test_gaps_are_counted(tmp_path: Path) -> None:
+    path = io.write_whole(tmp_path / "t.csv", "a,b,w\n1,,1\n,2.5,2\n3,4,3\n")
+    assert tables.read_table(path).n_missing == 2
+    assert tables.read_table(path, ["a", "b"], weight="w").n_missing == 2
+    assert tables.read_table(path, ["w"]).n_missing == 0
+
+
+@pytest.mark.parametrize(
+    "word", ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", " NA", "NA ", '""', '"NA"']
+)
+def test_what_stands_for_a_missing_value(tmp_path: Path, word: str) -> None:
+    path = io.write_whole(tmp_path / "t.csv", f"a,b,kind\n1,{word},x\n2, 3.5,\n4,5,{word}\n")
+    table = tables.read_table(path)
+    assert table.names == ("a", "b")
+    np.testing.assert_array_equal(table.x, [[1, np.nan], [2, 3.5], [4, 5]])
+
+
+@pytest.mark.parametrize("word", [".", "?", "-", "missing", "1,5", "2020-01-01"])
+def test_a_column_with_other_words_is_text(tmp_path: Path, word: str) -> None:
+    path = io.write_whole(tmp_path / "t.csv", f'a,b\n1,"{word}"\n2,NA\n3,\n')
+    assert tables.read_table(path).names == ("a",)
+
+
+def test_a_column_may_begin_with_gaps(tmp_path: Path) -> None:
+    # The reader of CSV works in blocks of about a megabyte: the first number is not in the first.
+    lines = ["a,b"] + ["1,NA"] * 400_000
+    path = io.write_whole(tmp_path / "t.csv", "\n".join([*lines, "2,0.5\n"]))
+    table = tables.read_table(path)
+    assert table.names == ("a", "b")
+    assert (table.n_missing, table.x[-1, 1]) == (400_000, 0.5)
+    path = io.write_whole(tmp_path / "t.csv", "\n".join([*lines, "2,oops\n"]))
+    assert tables.read_table(path).names == ("a",)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".csv", ".npy"])
+def test_gaps_of_every_format(tmp_path: Path, ending: str) -> None:
+    values = np.array([[1.0, np.nan], [np.nan, 2.0], [3.0, 4.0]])
+    path = tmp_path / f"t{ending}"
+    if ending == ".npy":
+        np.save(path, values)
+    else:
+        write_frame(pd.DataFrame(values, columns=["a", "b"]).astype("Int64"), path)
+    np.testing.assert_array_equal(tables.read_table(path).x, values)
+
+
 @pytest.mark.parametrize(
     "column",
     [

@@ -88,14 +88,25 @@ def _without_nan(rows: Rows) -> Array:
     return x
 
 
-def gaussian_of(source: InMemory, engine: Engine, *, dense: bool) -> tuple[Mixture, Statistics, Array]:
-    """The Gaussian of all rows, with correlations if there are rows enough; their sums under it, matrices if ``dense``;
-    and the scale of their bulk (d,)."""
+def gaussian_of(
+    source: InMemory, engine: Engine, known: Mixture | None = None, *, dense: bool
+) -> tuple[Mixture, Statistics, Array]:
+    """The Gaussian of all rows, if it is not ``known``, with correlations if there are rows enough; their sums under
+    it, matrices if ``dense``; and the scale of their bulk (d,)."""
     source = InMemory(replace(source.rows, label=None))  # labels are those of components
     mean, variance = moments(source.rows)
     scale = bulk_scale(source, np.sqrt(variance))
+    correlated = source.n_features <= WIDEST and len(source.rows) > ROWS * source.n_features
+    model = _fitted(source, engine, mean, variance, scale, correlated=correlated) if known is None else known
+    whole = model if correlated or not dense else model.stored_as(Dense(model.layout.dense))
+    return model, _about_mean(told.one_pass(whole, source, model.means[0], engine), dense=dense), scale
+
+
+def _fitted(
+    source: InMemory, engine: Engine, mean: Array, variance: Array, scale: Array, *, correlated: bool
+) -> Mixture:
+    """The Gaussian of all rows, by EM from these moments."""
     d = source.n_features
-    correlated = d <= WIDEST and len(source.rows) > ROWS * d
     family = FAMILIES["VVV" if correlated else "VVI"]
     less = np.average(errors(source.rows), axis=0, weights=source.rows.weight)
     own = np.maximum(variance - less, LEFT * variance)
@@ -106,8 +117,7 @@ def gaussian_of(source: InMemory, engine: Engine, *, dense: bool) -> tuple[Mixtu
     part = InMemory(source.sample(ENOUGH, np.random.default_rng(0)))
     for latest in passes(Problem(part, mean, engine, update), update.overall, tol=TOL, max_iter=PASSES):
         model = latest.model
-    whole = model if correlated or not dense else model.stored_as(Dense(model.layout.dense))
-    return model, _about_mean(told.one_pass(whole, source, model.means[0], engine), dense=dense), scale
+    return model
 
 
 def _about_mean(statistics: Statistics, *, dense: bool) -> Statistics:

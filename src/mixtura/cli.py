@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="mixtura",
         description="Gaussian mixture models on tables.",
         epilog="DATA is a file in CSV, TSV, Parquet, Feather or .npy; its numeric columns are used "
-        "unless some are named.",
+        "unless some are named.  Cells that are empty or NA are missing values.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"mixtura {__version__}")
@@ -326,8 +326,23 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(f"picture written to {arguments.plot}")
 
 
+def _check_values(table: Table) -> None:
+    """Refuse what no model can be fitted to, by the names of the columns, and say what is missing."""
+    validation.finite(table.x, table.names, missing=True)
+    validation.some_told(validation.missing(table.x), table.names)
+    _say_missing(table)
+
+
+def _say_missing(table: Table) -> None:
+    if table.n_missing:
+        empty = int(np.isnan(table.x).all(axis=1).sum())
+        nothing = f"; of {counted(empty, 'row')} nothing is known" if empty else ""
+        are = "is" if table.n_missing == 1 else "are"
+        _say(f"{table.n_missing} of {table.x.size} values {are} missing: rows count by what is known of them{nothing}")
+
+
 def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
-    validation.finite(table.x, table.names)
+    _check_values(table)
     rows = counted(len(table.x), "row")
     with _progress(f"fitting {counted(gm.n_components, 'component')} to {rows}"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # said below
@@ -354,7 +369,7 @@ def _select(arguments: argparse.Namespace) -> None:
         _check_picture(arguments.plot)
     with _progress(f"reading {arguments.data}"):
         table = read_table(arguments.data, arguments.columns, arguments.weight)
-    validation.finite(table.x, table.names)
+    _check_values(table)
     with _progress("comparing models") as say:
         selection = selected(
             table.x,
@@ -411,7 +426,8 @@ def _predict(arguments: argparse.Namespace) -> None:
             f"{arguments.data} are numeric or named ({', '.join(table.names)}): "
             "choose as many with --columns"
         )
-    validation.finite(table.x, table.names)
+    validation.finite(table.x, table.names, missing=True)
+    _say_missing(table)
     with _progress(f"predicting {len(table.x)} rows"):
         columns: dict[str, NDArray[Any]] = {"label": mixture.predict(table.x)}
         if arguments.proba:

@@ -16,6 +16,9 @@ steps of SQUAREM are taken in the table, three passes to a cycle,
 and S' is kept where its log-likelihood is not below that of S1's model.  M-steps without a closed form are a few steps
 from those of the pass before (generalised EM).
 
+Rows that are not exact see what is marginal of the mixtures, and posterior moments make their sums (marginal.py): the
+log-likelihood is that of what they tell.  Starts are made of such rows filled in.
+
 y are the rows about their mean, each feature in its standard deviation.  Families that know rotations only are
 estimated in common units.  A mixture of which a component becomes so narrow, or lies so far out, that the expanded
 square loses its digits leaves: it goes on by ``em``, which has a floor and other kernels.
@@ -28,21 +31,24 @@ models", Pattern Recognition 28, 1995; B. N. Flury and W. Gautschi, SIAM J. Sci.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
+from mixtura import marginal
 from mixtura.covariance import Covariances, Dense, Diagonal, broadcast
 from mixtura.engine import Engine, Serial
 from mixtura.evaluate import Totals
 from mixtura.families import FAMILIES
 from mixtura.initialize import SMOOTHING
+from mixtura.marginal import Apart, Marginals, Moments
 from mixtura.mixture import Mixture
+from mixtura.patterns import patterns_of
 from mixtura.rows import Array, Rows, constant
 
 Index = NDArray[np.intp]
@@ -81,6 +87,9 @@ SINGULAR = 1e-290
 BLOCK = 1 << 17
 """Densities that are worked on at a time."""
 
+DENSITY = 8.0
+"""Nanoseconds that a density takes."""
+
 SHARED = 2
 """Blocks from which they are worth being shared out."""
 
@@ -90,19 +99,42 @@ ROUNDED = 1e-11
 UNDERFLOW = 1e-280
 """A sum of densities under this has lost digits."""
 
+PATTERN, SWEEP, ROW = 500.0, 2.5, 20.0
+"""What a pattern of missing values costs for each component, and (1 + d)^2 d of sweeping it, and d beside d^3 for a row
+that is looked at by itself, in nanoseconds."""
+
+ENTRIES = 1 << 19
+"""Entries of matrices that rows are looked at with one by one, at a time."""
+
 CHUNK = 32
 """Matrices that are looked at together for being positive definite: one that is not costs the others more."""
 
 
 @dataclass(frozen=True, eq=False)
+class Alike:
+    """Rows that tell the same features, exactly: T(y) (q, n), zero where features are ``missing`` (m,), which are
+    counted from one; ``weight`` (n,) or None."""
+
+    features: Array
+    weight: Array | None
+    missing: Index
+
+
+@dataclass(frozen=True, eq=False)
 class Board:
-    """Rows as all mixtures see them: ``features`` T(y) (q, n), ``weight`` (n,) or None, x = ``center`` + ``unit`` y."""
+    """Rows as all mixtures see them: ``features`` T(y) (q, n), ``weight`` (n,) or None, x = ``center`` + ``unit`` y.
+
+    Where values are ``missing`` (n, d), ``features`` are those of rows that are filled in; ``noise``, variances (n, d)
+    or covariances (n, d, d), is that of errors, in units of x.
+    """
 
     features: Array
     weight: Array | None
     center: Array
     unit: Array
     engine: Engine
+    missing: NDArray[np.bool_] | None = None
+    noise: Array | None = None
 
     @property
     def n_features(self) -> int:
@@ -140,7 +172,39 @@ class Board:
     @cached_property
     def log_unit(self) -> float:
         """What the coordinates add to a log-likelihood."""
-        return -self.total * float(np.log(self.unit).sum())
+        if self.missing is None:
+            return -self.total * float(np.log(self.unit).sum())
+        told = (~self.missing).sum(axis=0) if self.weight is None else self.weight @ ~self.missing
+        return -float(told @ np.log(self.unit))
+
+    @property
+    def exact(self) -> bool:
+        """Whether each row is its point."""
+        return self.missing is None and self.noise is None
+
+    @cached_property
+    def parts(self) -> tuple[list[Alike], Apart | None]:
+        """The rows that tell the same features, the largest part first, and all others."""
+        if self.exact:
+            return [Alike(self.features, self.weight, np.empty(0, dtype=np.intp))], None
+        d = self.n_features
+        groups, others = grouped(self.n_rows, d, self.missing, self.noise)
+        i, j = np.triu_indices(1 + d)
+        found = []
+        for rows in sorted(groups, key=len, reverse=True):
+            told = np.ones(1 + d, dtype=bool)
+            if self.missing is not None:
+                told[1:] = ~self.missing[rows[0]]
+            features = self.features[:, rows] * (told[i] & told[j])[:, None]
+            weight = None if self.weight is None else self.weight[rows]
+            found.append(Alike(features, weight, np.flatnonzero(~told)))
+        everything = Apart(self.features[1 : 1 + d].T, self.missing, self.noise, self.unit, self.weight)
+        return found, None if len(others) == 0 else everything if len(others) == self.n_rows else everything[others]
+
+    @cached_property
+    def beside(self) -> float:
+        """What a pass costs for each component beside that of exact rows, in nanoseconds."""
+        return more_than_exact((self.n_rows, self.n_features), self.missing, self.noise)
 
     def table(self, resp: Array) -> Array:
         """The table (K, q) of responsibilities (n, K)."""
@@ -149,22 +213,48 @@ class Board:
 
 
 def board(rows: Rows, engine: Engine) -> Board:
-    """The rows seen about their mean, each feature in its standard deviation, if it has one."""
+    """The rows, filled in, seen about their mean, each feature in its standard deviation, if it has one."""
     center = np.average(rows.x, axis=0, weights=rows.weight)
     unit = _units(rows, center)
     unit[unit == 0] = unit.max()
-    return Board(_features(rows, center, unit), rows.weight, center, unit, engine)
+    return Board(_features(rows, center, unit), rows.weight, center, unit, engine, rows.missing, rows.noise)
 
 
 def seen_from(board: Board, rows: Rows) -> Board:
-    """Other rows in the coordinates of a board."""
-    return replace(board, features=_features(rows, board.center, board.unit), weight=rows.weight)
+    """Other rows, filled in, in the coordinates of a board."""
+    features = _features(rows, board.center, board.unit)
+    return replace(board, features=features, weight=rows.weight, missing=rows.missing, noise=rows.noise)
 
 
 def _features(rows: Rows, center: Array, unit: Array) -> Array:
     y = (np.subtract(rows.x, center, dtype=np.float64) / unit).T
     i, j = np.triu_indices(len(y))
     return np.concatenate([np.ones((1, y.shape[1])), y, y[i] * y[j]])
+
+
+def grouped(n: int, d: int, missing: NDArray[np.bool_] | None, noise: Array | None) -> tuple[list[Index], Index]:
+    """The n rows of which enough tell the same features, exactly, to be looked at together, and all others."""
+    if noise is not None:
+        return [], np.arange(n)
+    found, others, _ = patterns_of(n, missing, None).groups(int(_cost_of_pattern(d) / _cost_of_row(d)) + 1)
+    return found, np.sort(others)
+
+
+def more_than_exact(shape: tuple[int, ...], missing: NDArray[np.bool_] | None, noise: Array | None) -> float:
+    """What a pass over rows (n, d) costs for each component beside that of exact ones, in nanoseconds."""
+    if missing is None and noise is None:
+        return 0.0
+    n, d = shape
+    groups, others = grouped(n, d, missing, noise)
+    return len(groups) * _cost_of_pattern(d) + len(others) * _cost_of_row(d)
+
+
+def _cost_of_pattern(d: int) -> float:
+    return PATTERN + SWEEP * (1 + d) ** 2 * d
+
+
+def _cost_of_row(d: int) -> float:
+    return d**3 + ROW * d
 
 
 def suited(rows: Rows) -> tuple[str, ...]:
@@ -312,41 +402,128 @@ def planned(codes: Sequence[str], size: Index) -> Plan:
 # E-step ---------------------------------------------------------------------------------------------------------------
 
 
-Job = tuple[int, Array, int, Array, Array | None]
-"""A block: the entry of the plan's ``alike``, its theta, K, features and weights."""
+class Job(Protocol):
+    """Mixtures with as many components, ``entry`` of the plan's ``alike``, at rows of some weights (b,)."""
+
+    @property
+    def entry(self) -> int: ...
+
+    @property
+    def weight(self) -> Array | None: ...
+
+    def densities(self) -> tuple[Array, Array, Array]:
+        """Densities (m, K, b) up to a factor for each row, their sums (m, b), and the logarithms of the sums."""
+
+    def sums(self, resp: Array) -> Array:
+        """The table (m K, q) under responsibilities (m, K, b)."""
 
 
-def _jobs(board: Board, plan: Plan, theta: Array) -> Iterator[Job]:
+@dataclass(frozen=True, eq=False)
+class Together:
+    """A job at T(y) (q, b), by products of matrices."""
+
+    entry: int
+    theta: Array
+    k: int
+    features: Array
+    weight: Array | None
+
+    def densities(self) -> tuple[Array, Array, Array]:
+        return _densities(self.theta, self.features, self.k)
+
+    def sums(self, resp: Array) -> Array:
+        return np.asarray(resp.reshape(len(self.theta), -1) @ self.features.T)
+
+
+@dataclass(frozen=True, eq=False)
+class OneByOne:
+    """A job at rows that have little in common."""
+
+    entry: int
+    moments: Moments
+    k: int
+    rows: Apart
+
+    @property
+    def weight(self) -> Array | None:
+        return self.rows.weight
+
+    @cached_property
+    def _seen(self) -> marginal.Seen:
+        return marginal.seen(self.moments, self.rows)
+
+    def densities(self) -> tuple[Array, Array, Array]:
+        log_joint = self._seen.log_joint.T.reshape(-1, self.k, len(self.rows))
+        top = log_joint.max(axis=1)
+        density = np.exp(log_joint - top[:, None])
+        total = density.sum(axis=1)
+        return density, total, np.log(total) + top
+
+    def sums(self, resp: Array) -> Array:
+        return self._seen.sums(np.ascontiguousarray(resp.reshape(-1, len(self.rows)).T))
+
+
+def _together(part: Alike, plan: Plan, theta: Array) -> Iterator[Together]:
     """Mixtures with as many components, and as many rows as they can be worked on for at a time."""
     for entry, (_, place) in enumerate(plan.alike):
         own = theta[place.ravel()]
         step = max(BLOCK // len(own), 64)
-        for begin in range(0, board.n_rows, step):
-            weight = None if board.weight is None else board.weight[begin : begin + step]
-            yield entry, own, place.shape[1], board.features[:, begin : begin + step], weight
+        for begin in range(0, part.features.shape[1], step):
+            weight = None if part.weight is None else part.weight[begin : begin + step]
+            yield Together(entry, own, place.shape[1], part.features[:, begin : begin + step], weight)
 
 
-def _mapped(board: Board, plan: Plan, theta: Array, function: Callable[[Job], S]) -> Iterator[S]:
-    """The function of each job, in their order."""
-    many = len(theta) * board.n_rows > SHARED * BLOCK
-    return (board.engine if many else Serial()).map(function, _jobs(board, plan, theta))
+def _one_by_one(rows: Apart, plan: Plan, theta: Array) -> Iterator[OneByOne]:
+    """The same for rows that have little in common."""
+    with np.errstate(all="ignore"):
+        moments = marginal.moments(theta)
+    for entry, (_, place) in enumerate(plan.alike):
+        own = moments.only(place.ravel())
+        step = max(ENTRIES // own.covariances.size, 4)
+        for begin in range(0, len(rows), step):
+            yield OneByOne(entry, own, place.shape[1], rows[begin : begin + step])
+
+
+def _mapped(
+    board: Board, plan: Plan, theta: Array, function: Callable[[Job], S]
+) -> Iterator[tuple[Marginals | None, Iterable[S]]]:
+    """The function of each job, part by part and in their order, and the marginals that a part sees, if it does."""
+    many = len(theta) * (board.n_rows + board.beside / DENSITY) > SHARED * BLOCK
+    engine, (alike, others) = board.engine if many else Serial(), board.parts
+    if board.exact:  # the blocks share out the cores
+        yield None, engine.map(function, _together(alike[0], plan, theta))
+        return
+
+    def of_part(part: Alike) -> tuple[Marginals | None, list[S]]:
+        with np.errstate(all="ignore"):
+            seen = marginal.marginals(theta, part.missing) if len(part.missing) else None
+        return seen, [function(job) for job in _together(part, plan, theta if seen is None else seen.theta)]
+
+    yield from engine.map(of_part, alike)
+    if others is not None:
+        yield None, engine.map(function, _one_by_one(others, plan, theta))
 
 
 def e_step(board: Board, plan: Plan, models: Models) -> tuple[Array, Array]:
     """Tables (C, q) and log-likelihoods (m,), in units of the board."""
 
     def of_block(job: Job) -> tuple[int, Array, Array]:
-        entry, own, k, features, weight = job
+        weight = job.weight
         with np.errstate(all="ignore"):
-            density, total, log_density = _densities(own, features, k)
+            density, total, log_density = job.densities()
             density *= (1.0 / total if weight is None else weight / total)[:, None, :]
-            return entry, _weighted(log_density, weight), density.reshape(len(own), -1) @ features.T
+            return job.entry, _weighted(log_density, weight), job.sums(density)
 
     table, loglik = np.zeros_like(models.theta), board.total * models.top + board.log_unit
-    for entry, part, sums in _mapped(board, plan, models.theta, of_block):
-        which, place = plan.alike[entry]
-        loglik[which] += part
-        table[place.ravel()] += sums
+    for seen, found in _mapped(board, plan, models.theta, of_block):
+        own = table if seen is None else np.zeros_like(table)
+        for entry, part, sums in found:
+            which, place = plan.alike[entry]
+            loglik[which] += part
+            own[place.ravel()] += sums
+        if seen is not None:
+            with np.errstate(all="ignore"):
+                table += seen.completed(own)
     return table, loglik
 
 
@@ -354,13 +531,13 @@ def log_likelihood(board: Board, plan: Plan, models: Models) -> Array:
     """Log-likelihoods (m,), in units of the board."""
 
     def of_block(job: Job) -> tuple[int, Array]:
-        entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            return entry, _weighted(_densities(own, features, k)[2], weight)
+            return job.entry, _weighted(job.densities()[2], job.weight)
 
     loglik = board.total * models.top + board.log_unit
-    for entry, part in _mapped(board, plan, models.theta, of_block):
-        loglik[plan.alike[entry][0]] += part
+    for _, found in _mapped(board, plan, models.theta, of_block):
+        for entry, part in found:
+            loglik[plan.alike[entry][0]] += part
     return loglik
 
 
@@ -380,18 +557,18 @@ def totals(board: Board, codes: Sequence[str], reached: Sequence[Reached]) -> li
     plan = planned([codes[i] for i in order], np.array([len(reached[i].theta) for i in order], dtype=np.intp))
 
     def of_block(job: Job) -> tuple[int, Array]:
-        entry, own, k, features, weight = job
         with np.errstate(all="ignore"):
-            share, total, _ = _densities(own, features, k)
+            share, total, _ = job.densities()
             share *= 1.0 / total[:, None, :]
             parts = np.log(share.max(axis=1)), entr(share).sum(axis=1)
-            return entry, np.stack([_weighted(part, weight) for part in parts])
+            return job.entry, np.stack([_weighted(part, job.weight) for part in parts])
 
     sums = np.zeros((2, len(order)))
-    for entry, parts in _mapped(board, plan, np.concatenate([reached[i].theta for i in order]), of_block):
-        sums[:, plan.alike[entry][0]] += parts
-    found = dict(zip(order, sums.T, strict=True))
-    return [Totals(one.loglik, board.total, *map(float, found[i])) for i, one in enumerate(reached)]
+    for _, found in _mapped(board, plan, np.concatenate([reached[i].theta for i in order]), of_block):
+        for entry, parts in found:
+            sums[:, plan.alike[entry][0]] += parts
+    own = dict(zip(order, sums.T, strict=True))
+    return [Totals(one.loglik, board.total, *map(float, own[i])) for i, one in enumerate(reached)]
 
 
 def _densities(theta: Array, features: Array, k: int) -> tuple[Array, Array, Array]:

@@ -365,10 +365,16 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             run = runs.without_degenerate(task, run, printer)
         self._keep(task, run, outcomes)
 
-    def _resume(self, X: ArrayLike, sample_weight: ArrayLike | None, begin: Mixture) -> None:
+    def _resume(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        begin: Mixture,
+        error_covariance: ArrayLike | None = None,
+    ) -> None:
         """Run from a model that is known, a member of the family, without a word."""
         with one_blas_thread():
-            task = self._task(X, sample_weight)
+            task = self._task(X, sample_weight, error_covariance=error_covariance)
             layout = suited(begin.layout, diagonal=task.problem.update.family.diagonal)
             begin = Mixture.of(begin.weights, begin.means, layout)
             run = runs.carried(task, begin, self._printer(task))
@@ -465,7 +471,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         labels: ArrayLike | None = None,
         error_covariance: ArrayLike | None = None,
         edges: Array | None = None,
+        like: Task | None = None,
     ) -> Task:
+        """What a fit needs; a task ``like`` it, of the same rows, knows their Gaussian already."""
         validation.count(self.n_components, "n_components")
         validation.count(self.max_iter, "max_iter", least=0)
         validation.number(self.tol, "tol")
@@ -513,7 +521,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             scale = bulk_scale(source, np.sqrt(variances / overall.count))
         else:
             validation.measurable(source.rows.x, available.moments(source.rows)[1], names)
-            gaussian, overall, scale = available.gaussian_of(source, engine, dense=not family.diagonal)
+            source, gaussian = (source, None) if like is None else (like.problem.source, like.problem.gaussian)
+            gaussian, overall, scale = available.gaussian_of(source, engine, gaussian, dense=not family.diagonal)
         update = m_step(
             family,
             overall,

@@ -13,6 +13,10 @@ K, or from a family to one that contains it.  Then every cell is carried to wher
 or for FINE_CYCLES; those that have come to nothing, or under the one before, begin again from their neighbours.  The
 cells that a criterion is going to choose from look further: merging one pair and splitting another component.
 
+Rows that are not exact are filled in for that, by the Gaussian of all of them, and seeds that are drawn make further
+partitions.  What cells come to is that of what the rows tell; where they are many and tell it in many ways, the search
+before the end takes what is filled in for known.
+
 All this is done in tables of sums (cohort.py), on SEARCH_ROWS of the rows at most, and the end on all of them.  A cell
 that has to leave the tables, and has found nothing else, is carried on by itself (em.py), as a rule to the floor.  What
 has no place in them at all, because a prior is asked for, or columns are constant, or rows are astray, is fitted one by
@@ -34,8 +38,10 @@ from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import kmeans_plusplus
 
-from mixtura import cohort, em, evaluate, initialize, start, validation
+from mixtura import available, cohort, em, evaluate, initialize, start, validation
 from mixtura.cohort import Board, Reached
 from mixtura.degeneracy import HARMLESS, n_degenerate, states
 from mixtura.engine import Serial
@@ -64,6 +70,10 @@ criterion will choose from."""
 ROUGH_CYCLES, FINE_CYCLES = 5, 40
 """Cycles of three passes, at most."""
 
+SLOWER, SLOWER_CYCLES = 0.1, 100
+"""Part of that which may be left, and cycles at most, where rows are not exact and not COSTLY: the less they tell, the
+less a pass of EM gains, for the longer."""
+
 ROUNDS, CHANCES, REPAIRS, MOVES = 4, 2, 2, 3
 """Looks at the neighbours, at those of cells that have come to nothing, at those of cells that have fallen below the
 one before, and at what else there may be with as many components."""
@@ -77,11 +87,22 @@ NARROW = 0.2
 NEAR, CHOSEN = 10.0, 8
 """Difference of BIC from the best up to which cells look further, and how many of them do at most."""
 
+COSTLY = 6e4
+"""Nanoseconds that rows which are not exact may cost a pass for each component beside exact ones: where they cost more,
+they are searched as if what is filled in were known, and only the end is on what they tell."""
+
 LARGEST = 1 << 26
 """Numbers in T(Y) of all rows, up to which there are tables: half a gigabyte."""
 
+SEEDED = 4
+"""First partitions by seeds that are drawn, beside those of trees, where rows are not exact."""
+
 SEEDS, GONE_ON = 2, 2
 """Starts by k-means where cells are fitted one by one, and how many starts are carried to their ends."""
+
+LEFT_PASSES = 100
+"""Passes of a run of its own after which a cell that has left the tables has come to nothing, if rows are not exact:
+their passes are long."""
 
 DOOMED = (8, 24)
 """Passes at which a run with a degenerate component is given up."""
@@ -155,13 +176,14 @@ def filled(
     cells = [cell for cell in cells if cell not in answers]
     if not cells or over(until):
         return answers | dict.fromkeys(cells, OUT_OF_TIME)
-    sample = source.sample(SEARCH_ROWS, rng)
+    sample = filled_in(source.sample(SEARCH_ROWS, rng), task)
     first = partitions(sample, sorted({k for _, k in cells}), init, task, rng)
     placed = cohort.suited(sample) if task.problem.update.plain else ()
     placed_cells = [cell for cell in cells if cell[0] in placed]
     if placed_cells:
         board, reached = searched(
-            task, placed_cells, sample, first, until, lambda part: progress(int(part * len(placed_cells)), len(cells))
+            *(task, placed_cells, sample, first, until),
+            lambda part: progress(int(part * len(placed_cells)), len(cells)),
         )
         if board.n_rows < source.n_rows:  # they have been searched on a sample only
             answers |= dict(ended(tasks, board, reached, until))
@@ -181,6 +203,13 @@ def filled(
     return answers
 
 
+def filled_in(rows: Rows, task: Task) -> Rows:
+    """The rows with what the Gaussian of all expects in place of what is missing, which they still say is."""
+    if task.problem.gaussian is None:
+        return rows
+    return available.filled(rows, task.problem.gaussian, task.problem.engine)
+
+
 def without_spread(rows: Rows) -> list[str]:
     """The families that see a direction in which the rows have no spread: a constant column, or columns that determine
     each other."""
@@ -192,20 +221,30 @@ def without_spread(rows: Rows) -> list[str]:
     return []
 
 
-def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], seconds: float) -> dict[Cell, Fit | NoFit]:
+def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], seconds: float) -> dict[Cell, Fit]:
     """The fits of what the cells have reached."""
     passes = sum(one.passes for one in reached.values())
     totals = cohort.totals(board, [code for code, _ in reached], list(reached.values()))
-    answers: dict[Cell, Fit | NoFit] = {}
-    for (cell, one), total in zip(reached.items(), totals, strict=True):
+
+    def of_cell(item: tuple[tuple[Cell, Reached], Totals]) -> tuple[Cell, Fit]:
+        (cell, one), total = item
         task, make = tasks(cell[0]), partial(cohort.model_of, board, cell[0], one.theta)
         if one.left:  # to the floor, or only out of reach of tables: that is for a run of its own to tell
-            fit = _carried(task, make())
-            answers[cell] = fit if fit.reason or fit.converged else replace(fit, reason=NARROWING)
-        else:
-            share = seconds * one.passes / passes
-            answers[cell] = Fit(make, total * task.scale, one.passes, share, one.settled, "", total.loglik)
-    return answers
+            fit = _carried(task if board.exact else _briefly(task), make())
+            return cell, fit if fit.reason or fit.converged else replace(fit, reason=NARROWING)
+        if board.noise is not None:  # what errors leave of a component may be narrow: then tables lack digits
+            total = evaluate.totals(make(), task.problem.source.rows, Serial())
+        share = seconds * one.passes / passes
+        return cell, Fit(make, total * task.scale, one.passes, share, one.settled, "", total.loglik)
+
+    engine = Serial() if board.exact else tasks(next(iter(reached))[0]).problem.engine
+    return dict(engine.map(of_cell, zip(reached.items(), totals, strict=True)))
+
+
+def _briefly(task: Task) -> Task:
+    """The same for a run that shares the cores with others, and may as well be given up soon."""
+    problem = replace(task.problem, engine=Serial())
+    return replace(task, problem=problem, max_iter=min(task.max_iter, LEFT_PASSES))
 
 
 def _wrong(task: Task, model: Mixture) -> str:
@@ -228,6 +267,8 @@ class Partitions:
 
 def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np.random.Generator) -> Partitions:
     """Where all families begin: the cuts of three trees, or what ``init`` makes of the rows."""
+    if rows.missing is not None:  # of some nothing is known
+        rows = rows[np.flatnonzero(~rows.missing.all(axis=1))]
     if init != "auto":
         update = task.problem.update
         sample = initialize.seen_in(rows, update.family.frame)
@@ -251,7 +292,19 @@ def partitions(rows: Rows, counts: Sequence[int], init: str, task: Task, rng: np
         agglomerate(initialize.coordinates(part, "rotation"), part.weight, "EII"),
     ]
     several = {k: trees[:1] if k == 1 else trees for k in counts}
-    return Partitions(part, {k: [validation.one_hot(tree.labels(k), k) for tree in several[k]] for k in counts})
+    resp = {k: [validation.one_hot(tree.labels(k), k) for tree in several[k]] for k in counts}
+    if not part.exact:  # what is filled in lies on planes, which trees follow
+        frames = [initialize.coordinates(part, "affine"), y]
+        for k in [k for k in counts if k > 1]:
+            found = [_nearest_seeds(frames[number % 2], part.weight, k, rng) for number in range(SEEDED)]
+            resp[k] = [*resp[k], *(validation.one_hot(labels, k) for labels in found if len(np.unique(labels)) == k)]
+    return Partitions(part, resp)
+
+
+def _nearest_seeds(z: Array, weight: Array | None, k: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Which of k seeds, drawn far from each other (k-means++), is nearest to each row z (n, q)."""
+    seeds, _ = kmeans_plusplus(z, k, sample_weight=weight, random_state=int(rng.integers(2**31)))
+    return np.asarray((z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)).argmax(axis=1))
 
 
 # searching ------------------------------------------------------------------------------------------------------------
@@ -266,13 +319,16 @@ def searched(
     progress: Callable[[float], None],
 ) -> tuple[Board, dict[Cell, Reached]]:
     """The board of all rows, and what the cells have reached; what has ``left`` needs a floor."""
-    search = begun(task, cells, sample, first, until)
-    rows = task.problem.source.rows
-    fits = len(rows) <= LARGEST / len(search.board.features)
+    costly = cohort.more_than_exact(sample.x.shape, sample.missing, sample.noise) > COSTLY
+    search = begun(task, cells, Rows(sample.x, sample.weight) if costly else sample, first, until)
+    rows = sample
+    whole = task.problem.source.rows
+    if len(sample) < len(whole) <= LARGEST / len(search.board.features):
+        rows = filled_in(whole, task)
     progress(0.2)
     search = exchanged(search, until)
     progress(0.7)
-    search = ended_on(search, until, rows=rows if len(sample) < len(rows) and fits else None)
+    search = ended_on(search, until, rows=rows if costly or rows is not sample else None)
     progress(0.8)
     for share, phase in ((0.9, rescued), (0.95, repaired), (1.0, swapped_near)):
         if not over(until):
@@ -408,6 +464,7 @@ def tried(search: Search, jobs: Sequence[tuple[Cell, Array]], until: float | Non
 
 def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | None) -> Search:
     """These cells carried on until less than ``tol`` nats are left to gain."""
+    slower = 0 < search.board.beside <= COSTLY
     cells = [cell for cell in cells if cell in search.best]
     if not cells:
         return search
@@ -415,8 +472,8 @@ def finished(search: Search, cells: Sequence[Cell], tol: float, until: float | N
         search.board,
         [code for code, _ in cells],
         [search.best[cell].table for cell in cells],
-        tol=tol,
-        cycles=FINE_CYCLES,
+        tol=SLOWER * tol if slower else tol,
+        cycles=SLOWER_CYCLES if slower else FINE_CYCLES,
         until=until,
     )
     best, left = dict(search.best), dict(search.left)

@@ -73,7 +73,8 @@ def moved(problem: Problem, rows: Rows, model: Mixture) -> tuple[Array, Array] |
     code = family.code
     if not problem.update.plain or not 1 < k <= LARGEST or code not in cohort.suited(rows):
         return None
-    resp = evaluate.responsibilities(model, Rows(rows.x), Serial())
+    rows = Rows(rows.x, rows.weight)  # what is filled in counts as known: it is a start that is looked for
+    resp = evaluate.responsibilities(model, rows, Serial())
     if family.frame == "affine":  # longest means something only in coordinates that are the same after any linear map
         rows = Rows(initialize.coordinates(rows, "affine"), rows.weight)
     board = cohort.board(rows, problem.engine)

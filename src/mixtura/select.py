@@ -12,6 +12,9 @@ and, the other way round, higher is better for
 
     CV           log density per unit of weight of rows that were held out, FOLDS times a part of them
 
+Where rows are not exact, all of these are of what the rows tell: values that are missing are integrated out, errors of
+measurement are part of the density.
+
 How the cells are filled is told in grid.py.  The winner is carried to its end and looked at as any other fit is; if it
 turns out to be degenerate, it is a collapsed cell, and the next one is looked at.
 
@@ -51,7 +54,7 @@ from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
-from mixtura.rows import AnyArray, Rows
+from mixtura.rows import AnyArray, Rows, effective_rows
 from mixtura.runs import Task
 
 if TYPE_CHECKING:
@@ -90,14 +93,15 @@ class Selection:
     """Models of a grid, and which of them a criterion chooses.
 
     ``records``: a dict for each cell, as the rows of ``table`` are; ``criterion``: the one asked for; ``n_rows``,
-    ``n_features``, ``total_weight``: of the data; ``seconds``: all it took; ``remarks``: what else is to be said of
-    data and models.
+    ``n_features``, ``n_missing`` (values), ``total_weight``: of the data; ``seconds``: all it took; ``remarks``: what
+    else is to be said of data and models.
     """
 
     records: tuple[Mapping[str, Any], ...]
     criterion: str
     n_rows: int
     n_features: int
+    n_missing: int
     total_weight: float
     seconds: float
     remarks: tuple[str, ...]
@@ -184,6 +188,8 @@ class Selection:
         better = "lower" if MEASURES[self.criterion][1] > 0 else "higher"
         df = counted(best["df"], "free parameter", "free parameters")
         data = f"{counted(self.n_rows, 'row', 'rows')}, {counted(self.n_features, 'feature', 'features')}"
+        if self.n_missing:
+            data += f", {counted(self.n_missing, 'value', 'values')} missing"
         types = counted(kinds, "covariance type", "covariance types")
         components = "component" if counts == [1] else "components"
         models = counted(len(self.records), "model", "models")
@@ -295,13 +301,15 @@ def select(
     n_jobs: int | None = None,
     random_state: Any = None,
     progress: bool | Callable[[int, int], None] | None = None,
+    error_covariance: ArrayLike | None = None,
+    effective_size: bool = False,
 ) -> Selection:
     """Fit a grid of covariance families and numbers of components, and choose one.
 
     Parameters
     ----------
     X : array-like or frame of shape (n, d)
-        Finite rows; a 1-D array is one feature.
+        Rows; a 1-D array is one feature.  NaN is a missing value, as for :meth:`GaussianMixture.fit`.
     n_components : int or iterable of int
         Numbers of components.
     covariance_types : "all", str or sequence of str
@@ -328,6 +336,11 @@ def select(
     progress : bool, callable or None
         A bar on standard error: None where that is a terminal and rich is installed, True in any case; or a function
         that is called with how much is done of how much.
+    error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
+        Variances, or covariances, of the errors that the rows were measured with, as for :meth:`GaussianMixture.fit`.
+    effective_size : bool
+        Whether weights say how much a row stands for, not how often it came: they are scaled to sum to the number of
+        equally weighted rows that tell as much (Kish), as for :meth:`GaussianMixture.bic`.
 
     Returns
     -------
@@ -368,6 +381,8 @@ def select(
         n_jobs=n_jobs,
         random_state=random_state,
         progress=progress,
+        error_covariance=error_covariance,
+        effective_size=effective_size,
     )
     if selection.winner is not None:
         selection.winner._say(selection.winner.remarks_, stacklevel=3)
@@ -387,6 +402,8 @@ def selected(
     n_jobs: int | None = None,
     random_state: Any = None,
     progress: bool | Callable[[int, int], None] | None = None,
+    error_covariance: ArrayLike | None = None,
+    effective_size: bool = False,
     names: Sequence[str] | None = None,
 ) -> Selection:
     """The same without a warning; ``names`` are those of the features where X does not tell them."""
@@ -396,7 +413,10 @@ def selected(
     counts = validation.counts(n_components, "n_components")
     until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
     entropy = start.entropy_of(random_state)
-    x = GaussianMixture()._rows(X, reset=True).x
+    everything = GaussianMixture()._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
+    x, missing = everything.x, everything.missing
+    if validation.switch(effective_size, "effective_size") and everything.weight is not None:
+        sample_weight = everything.weight * (effective_rows(everything.weight) / everything.total)
     asked = _named(covariance_types, x.shape[1])
     without = _without(prior, asked)
     named = {code: name for code, name in asked.items() if name not in without}
@@ -404,15 +424,26 @@ def selected(
     def estimator(name: str, k: int) -> GaussianMixture:
         return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
 
-    def tasks(X: Any, weight: Any) -> grid.Tasks:
-        return cache(lambda code: estimator(named[code], 1)._task(X, weight))
+    def tasks(X: Any, weight: Any, errors: Any) -> grid.Tasks:
+        made: list[Task] = []
 
-    own = tasks(x, sample_weight)
+        @cache
+        def task_of(code: str) -> Task:
+            like = made[0] if made else None
+            task = estimator(named[code], 1)._task(X, weight, error_covariance=errors, like=like)
+            made.append(task)
+            return task
+
+        return task_of
+
+    own = tasks(x, sample_weight, error_covariance)
     task = own(next(iter(named)))
     parts = [(own, task.problem.source.rows)]  # what is fitted, and what is asked about it
     if criterion == "cv":
         rows = task.problem.source.rows  # of weight zero is absent, from folds, too
-        parts += [(tasks(rows.x[inside], rows[inside].weight), rows[out]) for inside, out in _folds(len(rows), entropy)]
+        for inside, out in _folds(rows, entropy):
+            fold = rows[inside]
+            parts.append((tasks(fold.x, fold.weight, fold.noise), rows[out]))
     n_cells = len(named) * len(counts)
     bar = meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", len(parts) * n_cells)
     with one_blas_thread(), bar as say, warnings.catch_warnings():
@@ -434,7 +465,7 @@ def selected(
                         for one, (_, rows) in zip(fits[1:], parts[1:], strict=True)
                     ]
                     cells[name, k] = _cross_validated(cells[name, k], said)
-        winner = _settled(cells, criterion, found, named, estimator, X, sample_weight)
+        winner = _settled(cells, criterion, found, named, estimator, (X, sample_weight, error_covariance))
         say(len(parts) * n_cells, len(parts) * n_cells)
     if winner is not None and names is not None:
         winner.feature_names_in_ = np.array(names, dtype=object)
@@ -444,9 +475,10 @@ def selected(
         criterion=criterion,
         n_rows=len(x),
         n_features=x.shape[1],
+        n_missing=0 if missing is None else int(missing.sum()),
         total_weight=task.total_weight,
         seconds=time.monotonic() - began,
-        remarks=() if winner is None else (*winner.remarks_.values(), *_coarse(x, winner, told)),
+        remarks=() if winner is None else (*winner.remarks_.values(), *_coarse(everything, winner, told)),
         winner=winner,
     )
 
@@ -528,14 +560,21 @@ def _comparable(found: dict[Named, Fit | NoFit]) -> dict[Named, Fit | NoFit]:
 FLAT = "a constant column, or columns that determine each other, make its likelihood arbitrary: leave them out"
 
 
-def _folds(n_rows: int, entropy: int | None) -> Iterable[tuple[Any, Any]]:
+def _folds(rows: Rows, entropy: int | None) -> Iterable[tuple[Any, Any]]:
     """Rows inside and outside of each part."""
-    if n_rows < FOLDS:
+    if len(rows) < FOLDS:
         raise ValueError(
-            f"criterion 'cv' holds out rows {FOLDS} times, got {counted(n_rows, 'row', 'rows')}: use 'bic'"
+            f"criterion 'cv' holds out rows {FOLDS} times, got {counted(len(rows), 'row', 'rows')}: use 'bic'"
         )
     seed = None if entropy is None else entropy % 2**32
-    return list(KFold(FOLDS, shuffle=True, random_state=seed).split(np.empty(n_rows)))
+    folds = list(KFold(FOLDS, shuffle=True, random_state=seed).split(np.empty(len(rows))))
+    for inside, _ in folds:
+        if rows.missing is not None and (gone := rows.missing[inside].all(axis=0)).any():
+            raise ValueError(
+                f"criterion 'cv' needs values of each column in rows that are not held out, but column "
+                f"{int(np.argmax(gone))} has none left: leave it out, or use 'bic'"
+            )
+    return folds
 
 
 def _held_out(fit: Fit | NoFit | None, rows: Rows, task: Task) -> Totals | NoFit | None:
@@ -563,13 +602,14 @@ def _settled(
     found: Mapping[Named, Fit | NoFit],
     named: Mapping[str, str],
     estimator: Callable[[str, int], GaussianMixture],
-    X: Any,
-    sample_weight: Any,
+    data: tuple[Any, Any, Any],
 ) -> GaussianMixture | None:
-    """The winner, carried to its end; its row in ``cells`` says what it has come to.
+    """The winner, carried to its end on the ``data``, X, sample_weight and error_covariance; its row in ``cells`` says
+    what it has come to.
 
     Cells that turn out to be degenerate when they are looked at are collapsed, and another one is the winner.
     """
+    X, sample_weight, error_covariance = data
     codes = {name: code for code, name in named.items()}
     ended: dict[Named, GaussianMixture] = {}
     while True:
@@ -582,7 +622,7 @@ def _settled(
         fit = found[codes[name], k]
         assert isinstance(fit, Fit)
         gm = estimator(name, k)
-        gm._resume(X, sample_weight, fit.model)
+        gm._resume(X, sample_weight, fit.model, error_covariance)
         ended[best] = gm
         row = cells[best]
         row["n_iter"] = fit.passes + gm.n_iter_
@@ -592,17 +632,19 @@ def _settled(
             row |= {key: math.nan for key in MEASURES if key in row}
         else:
             row |= {"loglik": gm.loglik_, "reason": "" if gm.converged_ else row["reason"]}
-            row |= _criteria(gm._totals(X, sample_weight), row["df"])
+            row |= _criteria(gm._totals(X, sample_weight, error_covariance), row["df"])
 
 
-def _coarse(x: AnyArray, winner: GaussianMixture, names: Sequence[str] | None) -> list[str]:
+def _coarse(rows: Rows, winner: GaussianMixture, names: Sequence[str] | None) -> list[str]:
     """What there is to say of rounded and of repeated values."""
     said = []
-    part = x[:TIES_COUNTED]
+    some = rows[:TIES_COUNTED]
+    part = some.x
     deviations = np.sqrt(np.diagonal(winner.mixture_.covariances, axis1=1, axis2=2).min(axis=0))
     coarse = []
     for j, deviation in enumerate(deviations):
-        step = _step(part[:, j])
+        known = part[:, j] if some.missing is None else part[~some.missing[:, j], j]
+        step = _step(known) if len(known) else 0.0
         if step > COARSE * deviation:
             coarse.append(f"{f'x{j}' if names is None else names[j]} in steps of {step:.4g}")
     if coarse:
@@ -610,9 +652,9 @@ def _coarse(x: AnyArray, winner: GaussianMixture, names: Sequence[str] | None) -
             f"Values are rounded, {_some(coarse)}, which is not small beside the narrowest component: its "
             "log-likelihood is that of the grid of values, too"
         )
-    tied = len(part) - distinct_rows(part, np.arange(len(part)))
+    tied = len(part) - distinct_rows(some.comparable, np.arange(len(part)))
     if tied > MANY_TIES * len(part):
-        of = "all" if len(part) == len(x) else "the first"
+        of = "all" if len(part) == len(rows) else "the first"
         said.append(
             f"{tied} of {of} {len(part)} rows repeat an earlier one: components can collapse on ties, and a criterion "
             "counts each row as news"

@@ -15,7 +15,8 @@ from mixtura.tables import Table, feature_names
 
 def facts_of_fit(gm: GaussianMixture, table: Table) -> dict[str, Any]:
     """What there is to say of a fit to ``table``."""
-    return facts_of(model_of(gm), gm.covariance_type, table.names, gm.how_fitted())
+    facts = facts_of(model_of(gm), gm.covariance_type, table.names, gm.how_fitted())
+    return facts | ({"n_missing": table.n_missing} if table.n_missing else {})
 
 
 def facts_of(
@@ -59,8 +60,9 @@ def text_of(facts: dict[str, Any], width: int) -> str:
         source = f"{facts['data']}: " if "data" in facts else ""
         weight = f" of total weight {fit['total_weight']:.6g}" if fit["total_weight"] != fit["n_rows"] else ""
         ended = "converged" if fit["converged"] else f"not converged ({fit['stop_reason']})"
+        missing = f", {counted(facts['n_missing'], 'value')} missing" if "n_missing" in facts else ""
         lines += [
-            f"  data            {source}{counted(fit['n_rows'], 'row')}{weight}, {features}",
+            f"  data            {source}{counted(fit['n_rows'], 'row')}{weight}, {features}{missing}",
             f"  stopped         {ended} after {counted(fit['n_iter'], 'pass', 'passes')}",
             f"  log-likelihood  {fit['loglik']:.4f} with {counted(fit['df'], 'free parameter')}",
             f"  BIC             {fit['bic']:.4f} (lower is better)",

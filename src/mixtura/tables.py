@@ -1,7 +1,7 @@
 """Tables: CSV, TSV, Parquet, Feather, Arrow and .npy files as float64, and results as files of the same kinds.
 
-Whatever the columns hold, they become float64; a null becomes NaN.  Whatever is wrong with a file is a ValueError of
-one sentence that names the file.
+Whatever the columns hold, they become float64; a null, and in text an empty cell or NA, becomes NaN.  Whatever is wrong
+with a file is a ValueError of one sentence that names the file.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from mixtura.io import FloatArray, PathLike, check_readable, check_writable, one
 T = TypeVar("T")
 Columns = Mapping[str, NDArray[Any]]
 
+MISSING = ("None", "<NA>")
+"""What stands for a missing value in text beside what pyarrow knows: an empty cell, NA, N/A, NaN, null, ..."""
+
 LISTED = 20
 """So many names stand in a message; the rest are counted."""
 CSV_ROWS = 65_536
@@ -40,6 +43,11 @@ class Table:
     x: FloatArray
     names: tuple[str, ...]
     weight: FloatArray | None = None
+
+    @property
+    def n_missing(self) -> int:
+        """How many values of x are missing."""
+        return int(np.isnan(self.x).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +76,7 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
     Returns
     -------
     Table
-        A null is NaN.
+        A missing value is NaN.  A column of text is numeric if all its other cells are numbers.
 
     Raises
     ------
@@ -144,8 +152,11 @@ def _read_text(path: Path, delimiter: str) -> _Source:
         return "error"
 
     parse = arrow_csv.ParseOptions(delimiter=delimiter)
+    words = [*arrow_csv.ConvertOptions().null_values, *MISSING]
+    words += [spaced for word in words for spaced in (f" {word}", f"{word} ")]  # as numbers may be
+    convert = arrow_csv.ConvertOptions(null_values=words)
     try:
-        table = arrow_csv.read_csv(path, parse_options=parse)
+        table = arrow_csv.read_csv(path, parse_options=parse, convert_options=convert)
         names = list(table.schema.names)
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a table: its column names are not UTF-8 text") from None
