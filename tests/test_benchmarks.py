@@ -38,7 +38,7 @@ def test_what_is_timed_of_incomplete_rows_is_the_textbook(case):
     x, component = incomplete.sample(600, case.d, case.k)
     rows, given = case.told(x, component)
     with unwarned():
-        gm = incomplete.started(case, x, max_iter=1).fit(rows, **given)
+        gm = incomplete.started(case, x, component, max_iter=1).fit(rows, **given)
     if "labels" in given:  # the same but for rows whose component is known
         assert incomplete.line(replace(case, d=2, k=2), 600, 1, 2).startswith("| labels")
         return
