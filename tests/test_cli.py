@@ -23,7 +23,7 @@ import pytest
 import mixtura
 from mixtura import GaussianMixture, Mixture, io, select
 from mixtura.cli import main
-from mixtura.tables import Table, read_table
+from mixtura.reading import Table, read_table
 
 Run = Callable[..., tuple[int, str, str]]
 FAITHFUL = str(files("mixtura") / "data" / "faithful.csv")

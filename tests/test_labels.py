@@ -206,3 +206,24 @@ def test_all_rows_may_be_labelled_as_background():
         warnings.simplefilter("ignore", UserWarning)
         gm = GaussianMixture(1, noise=True, n_init=1).fit([[1.0, 2.0]] * 5, labels=mask)
     assert gm.noise_weight_ == 1
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"covariance_type": "tied", "covariances_init": np.eye(2), "fixed": {"covariances": True}},
+        {"weights_init": [0.4, 0.6], "fixed": {"weights": True}},
+        {"covariances_init": [2 * np.eye(2), np.eye(2)], "fixed": {"covariances": True}},
+    ],
+    ids=["tied covariance", "weights", "covariances"],
+)
+def test_labels_say_which_component_has_what_is_fixed(known):
+    rng = np.random.default_rng(5)
+    z = (rng.random(500) < 0.4).astype(int)
+    X = np.where(z[:, None], [4, 3], 0) + rng.normal(size=(500, 2))
+    y = np.full(500, -1)
+    y[:20] = z[:20]
+    made = GaussianMixture(2, random_state=0, **known).fit(X, labels=y)
+    told = GaussianMixture(2, means_init=[[0, 0], [4, 3]], **known).fit(X, labels=y)
+    assert made.loglik_ == pytest.approx(told.loglik_, abs=1e-2)
+    np.testing.assert_allclose(made.means_, told.means_, atol=0.05)

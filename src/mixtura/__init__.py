@@ -6,6 +6,7 @@ from mixtura.many import Fits, fit_many
 from mixtura.merging import merge_clusters
 from mixtura.mixture import Mixture
 from mixtura.priors import ChenTan, EigenvalueRatio, FraleyRaftery
+from mixtura.scanning import Scan, scan
 from mixtura.select import Selection, select
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "GaussianMixture",
     "Mixture",
     "MixtureImputer",
+    "Scan",
     "Selection",
     "fit_many",
     "merge_clusters",
+    "scan",
     "select",
 ]
 

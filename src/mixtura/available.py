@@ -24,7 +24,7 @@ from mixtura.em import Problem, passes
 from mixtura.engine import Engine
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
-from mixtura.rows import Array, InMemory, Rows
+from mixtura.rows import Array, InMemory, Rows, Source
 from mixtura.statistics import Statistics, bulk_scale
 from mixtura.update import m_step
 
@@ -89,15 +89,16 @@ def _without_nan(rows: Rows) -> Array:
 
 
 def gaussian_of(
-    source: InMemory, engine: Engine, known: Mixture | None = None, *, dense: bool
+    source: Source, engine: Engine, known: Mixture | None = None, *, dense: bool
 ) -> tuple[Mixture, Statistics, Array]:
     """The Gaussian of all rows, if it is not ``known``, with correlations if there are rows enough; their sums under
     it, matrices if ``dense``; and the scale of their bulk (d,)."""
-    source = InMemory(replace(source.rows, label=None))  # labels are those of components
-    mean, variance = moments(source.rows)
+    near = InMemory(replace(source.at_hand, label=None))  # labels are those of components
+    source = near if isinstance(source, InMemory) else source
+    mean, variance = moments(near.rows)
     scale = bulk_scale(source, np.sqrt(variance))
-    correlated = source.n_features <= WIDEST and len(source.rows) > ROWS * source.n_features
-    model = _fitted(source, engine, mean, variance, scale, correlated=correlated) if known is None else known
+    correlated = near.n_features <= WIDEST and near.n_rows > ROWS * near.n_features
+    model = _fitted(near, engine, mean, variance, scale, correlated=correlated) if known is None else known
     whole = model if correlated or not dense else model.stored_as(Dense(model.layout.dense))
     return model, _about_mean(told.one_pass(whole, source, model.means[0], engine), dense=dense), scale
 

@@ -33,17 +33,18 @@ spatial point processes", Journal of the American Statistical Association 93, 19
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from mixtura.engine import Engine, one_openmp_thread, reduce
+from mixtura.engine import Engine, one_openmp_thread
 from mixtura.kernels import OF_LAYOUT, block_rows
-from mixtura.rows import AnyArray, Array, InMemory, Rows
+from mixtura.rows import AnyArray, Array, Rows, Source
 from mixtura.scores import LOG_ZERO
-from mixtura.statistics import given
+from mixtura.statistics import everything, over_blocks
 
 N_PARAMETERS = 2
 """Free parameters of a background: its weight and its volume (Fraley and Raftery 1998)."""
@@ -156,31 +157,36 @@ class _Extent:
         return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
-def box_around(source: InMemory, floor: Array, gaussian: Array, engine: Engine) -> Box:
+def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) -> Box:
     """The smaller of the two boxes around the rows; around incomplete ones the bounding box, for of a box along other
     axes no feature by itself is uniform.
 
     ``floor`` (d, d) is the smallest covariance of a component, ``gaussian`` (d, d) that of one component for all rows.
     """
-    d = source.n_features
-    if source.rows.missing is not None or source.rows.edges is not None:
-        edges = source.rows.edges
-        x = source.rows.x if edges is None else edges[np.isfinite(edges)][:, None]
-        low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
-        return _box(np.zeros(d), np.eye(d), low, high, floor, gaussian, None)
-    overall = given(source, None, engine, dense=True)
+    d, size = source.n_features, block_rows(OF_LAYOUT[True], 1, source.n_features)
+    if source.at_hand.missing is not None or source.at_hand.edges is not None:
+        reach = over_blocks(source, engine, _upright_extent, size)
+        return _box(np.zeros(d), np.eye(d), reach.low, reach.high, floor, gaussian, None)
+    overall = everything(source, engine, dense=True)
     mean = overall.center[0] + overall.shift()[0]
     _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
-
-    def extent(rows: Rows) -> _Extent:
-        y = np.subtract(rows.x, mean, order="C")
-        both = np.hstack([y, y @ axes])
-        return _Extent(both.min(axis=0), both.max(axis=0))
-
-    reach = reduce(engine, extent, source.blocks(block_rows(OF_LAYOUT[True], 1, d)))
+    reach = over_blocks(source, engine, partial(_extent, mean, axes), size)
     upright = _box(mean, np.eye(d), reach.low[:d], reach.high[:d], floor, gaussian, None)
     turned = _box(mean, axes.T, reach.low[d:], reach.high[d:], floor, gaussian, upright)
     return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
+
+
+def _upright_extent(rows: Rows) -> _Extent:
+    x = rows.x if rows.edges is None else rows.edges[np.isfinite(rows.edges)][:, None]
+    known = ~np.isnan(x)
+    low, high = (x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
+    return _Extent(low.astype(np.float64), high.astype(np.float64))
+
+
+def _extent(mean: Array, axes: Array, rows: Rows) -> _Extent:
+    y = np.subtract(rows.x, mean, order="C")
+    both = np.hstack([y, y @ axes])
+    return _Extent(both.min(axis=0), both.max(axis=0))
 
 
 def _box(

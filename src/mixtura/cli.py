@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from mixtura import GaussianMixture, Mixture, Selection, __version__, io, validation
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
+from mixtura.reading import Table, feature_names, read_table
 from mixtura.select import CRITERIA, selected
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
-from mixtura.tables import Table, check_table, feature_names, read_table, write_table, write_text
+from mixtura.tables import check_table, write_table, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

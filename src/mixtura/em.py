@@ -24,7 +24,7 @@ from mixtura.covariance import Diagonal
 from mixtura.engine import Engine
 from mixtura.mixture import Mixture
 from mixtura.observe import Observation, exact, pooled
-from mixtura.rows import Array, InMemory
+from mixtura.rows import Array, Source
 from mixtura.statistics import Statistics, one_pass, second_moments
 from mixtura.update import MStep
 
@@ -66,7 +66,7 @@ class Problem:
     rows are not exact: it fills in what is missing, for a start.
     """
 
-    source: InMemory
+    source: Source
     origin: Array
     engine: Engine
     update: MStep
@@ -84,11 +84,11 @@ class Problem:
             found = pooled(model.scores, self.origin, self.second) if suited else None
             if found is not None:
                 return found
-        return exact(model.scores, self.origin, labelled=self.source.rows.label is not None)
+        return exact(model.scores, self.origin, labelled=self.source.at_hand.label is not None)
 
     def statistics(self, model: Mixture) -> Statistics:
         """The sums of a pass."""
-        if self.source.rows.exact:
+        if self.source.exact:
             return one_pass(self.observation(model), self.source, self.engine)
         return told.one_pass(model, self.source, self.origin, self.engine)
 
@@ -213,7 +213,7 @@ def passes(
         gain = recent_gain(objectives)
         latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
         seen, size = objectives if member else objectives[1:], size_of(problem, told.objective)
-        blurred = problem.source.rows.noise is not None or problem.source.rows.edges is not None
+        blurred = problem.source.at_hand.noise is not None or problem.source.at_hand.edges is not None
         done = converged(seen, size, tol, told, creeps=blurred)
         if done and not told.accelerated:
             yield replace(latest, reason=Reason.CONVERGED)

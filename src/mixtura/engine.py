@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -199,6 +199,27 @@ def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], toge
     with one_blas_thread():
         engine.each(of_task, _tasks(blocks, together), add)
     return totals[0]
+
+
+class Pairwise(Generic[S]):
+    """A sum in pairs, then in pairs of pairs: in the order of what is added, whatever came before and will come."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, S]] = []
+
+    def add(self, part: S) -> None:
+        """One more; as many are held as there are digits in the binary number of those that came."""
+        level = 0
+        while self.parts and self.parts[-1][0] == level:
+            part, level = self.parts.pop()[1] + part, level + 1
+        self.parts.append((level, part))
+
+    def sum(self) -> S:
+        """What was added, at least one."""
+        *before, (_, total) = self.parts
+        for _, part in reversed(before):
+            total = part + total
+        return total
 
 
 def _tasks(blocks: Iterable[T], size: int) -> Iterator[list[T]]:

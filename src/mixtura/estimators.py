@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,28 +23,27 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import mixtura
-from mixtura import available, em, evaluate, frames, impute, pruned, runs, start, validation
-from mixtura.accelerate import driver_of
-from mixtura.background import N_PARAMETERS, USUAL, Background, box_around
+from mixtura import em, evaluate, frames, impute, pruned, runs, start, tables, validation
+from mixtura.background import N_PARAMETERS, USUAL, Background
 from mixtura.covariance import suited
-from mixtura.engine import Engine, make_engine, one_blas_thread
-from mixtura.fixed import fixed_of, masks_of
+from mixtura.engine import Engine, Serial, make_engine, one_blas_thread
+from mixtura.fixed import masks_of
 from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
-from mixtura.priors import prior_of
 from mixtura.progress import Printer
-from mixtura.rows import Array, InMemory, Rows, effective_rows, present
-from mixtura.runs import Run, Task
-from mixtura.shapes import answer_dtype, covariances_from_precisions, covariances_in, fits, shape_of
-from mixtura.statistics import bulk_scale, given
-from mixtura.update import m_step
+from mixtura.rows import AnyArray, Array, Rows, effective_rows, present
+from mixtura.runs import Run
+from mixtura.scanning import Scan, scan
+from mixtura.shapes import answer_dtype, covariances_in, fits, shape_of
+from mixtura.sources import Streamed, rows_of, surveyed
+from mixtura.task import MIXING, Settings, Task, settings_of, task_of, task_over
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+T = TypeVar("T")
+
 ENGINES = ("auto", "serial", "threads")
-MIXING = ("free", "equal")
-ON_DEGENERATE = ("rescue", "drop", "raise")
 
 
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -474,90 +474,39 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         like: Task | None = None,
     ) -> Task:
         """What a fit needs; a task ``like`` it, of the same rows, knows their Gaussian already."""
-        validation.count(self.n_components, "n_components")
-        validation.count(self.max_iter, "max_iter", least=0)
-        validation.number(self.tol, "tol")
-        validation.one_of(self.mixing, "mixing", MIXING)
-        validation.one_of(self.on_degenerate, "on_degenerate", ON_DEGENERATE)
-        validation.count(int(self.verbose) if isinstance(self.verbose, bool) else self.verbose, "verbose", least=0)
-        if not isinstance(self.n_init, str) or self.n_init != "auto":
-            validation.count(self.n_init, 'n_init, if not "auto",')
-        if self.truncate is not None:
-            validation.count(self.truncate, "truncate, if not None,")
-        family = validation.family(self.covariance_type)
-        prior = prior_of(self.prior, family, self.covariance_type)
-        fixed = fixed_of(
-            self.fixed,
-            int(self.n_components),
-            family,
-            self.covariance_type,
-            prior=prior,
-            mixing=self.mixing,
-            on_degenerate=self.on_degenerate,
-        )
-        noise = validation.switch(self.noise, "noise")
-        reg_covar = 0.0 if self.reg_covar is None else validation.number(self.reg_covar, "reg_covar")
-        everything = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
-        x, weight, names = everything.x, everything.weight, getattr(self, "feature_names_in_", None)
-        validation.family(self.covariance_type, x.shape[1])
-        known = validation.known_labels(labels, len(x), int(self.n_components), background=noise)
-        if known is not None and self.on_degenerate == "drop":
-            raise ValueError(
-                'labels must be None with on_degenerate="drop", which gives components other numbers, got some: '
-                'use "rescue" or "raise"'
-            )
-        everything = replace(everything, label=known, edges=edges)
-        there = present(weight)
-        rows = everything[there]
-        validation.some_told(rows.missing, names)
-        # Of a histogram the counts are the rows; shares of one count as many rows as there are bins.
-        unit = rows.total / len(rows) if edges is None else min(rows.total / len(rows), 1.0)
-        source = InMemory(rows if rows.weight is None else replace(rows, weight=rows.weight / unit))
-        engine, gaussian = self._engine(), None
-        if rows.exact:
-            overall = given(source, None, engine, dense=not family.diagonal)
-            variances = np.diagonal(overall.second[0]) if overall.second.ndim == 3 else overall.second[0]
-            validation.measurable(source.rows.x, variances / overall.count, names)
-            scale = bulk_scale(source, np.sqrt(variances / overall.count))
+        settings = settings_of(self.get_params(deep=False))
+        if isinstance(X, Scan):
+            return self._task_over(X, settings, sample_weight, labels, error_covariance)
+        rows = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
+        known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
+        rows = replace(rows, label=known, edges=edges)
+        return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like)
+
+    def _task_over(
+        self, scan: Scan, settings: Settings, sample_weight: Any, labels: Any, error_covariance: Any
+    ) -> Task:
+        """What a fit to a scan needs: of few rows the same as for an array."""
+        beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
+        beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
+        validation.nothing_beside_a_scan(beside)
+        self._named_as(scan, reset=True)
+        survey, engine = surveyed(scan), self._engine()
+        names = getattr(self, "feature_names_in_", None)
+        if survey.whole:
+            return task_of(settings, survey.at_hand, names, engine)
+        return task_over(settings, survey, Streamed(scan, survey, survey.total / survey.n_present), names, engine)
+
+    def _named_as(self, scan: Scan, *, reset: bool) -> None:
+        """Keep the names and the number of the columns of a scan, or compare them with those of the fit."""
+        if reset:
+            self.n_features_in_ = scan.n_features
+            if scan.columns is not None:
+                self.feature_names_in_ = np.array(scan.columns, dtype=object)
+            elif hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
         else:
-            validation.measurable(source.rows.x, available.moments(source.rows)[1], names)
-            source, gaussian = (source, None) if like is None else (like.problem.source, like.problem.gaussian)
-            gaussian, overall, scale = available.gaussian_of(source, engine, gaussian, dense=not family.diagonal)
-        update = m_step(
-            family,
-            overall,
-            scale,
-            equal_mixing=self.mixing == "equal",
-            prior=prior,
-            reg_covar=reg_covar,
-            unit=unit,
-            eps=float(np.finfo(answer_dtype(x)).eps),
-        )
-        if not rows.exact:
-            update = replace(update, blurred=available.blurred(source.rows, update.floor_variances))
-        if fixed is not None:
-            update = replace(update, fixed=fixed)
-        if noise:
-            floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
-            update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine))
-        given_ones = [self.covariances_init, self.precisions_init]
-        if self.mixing == "equal":
-            given_ones.append(self.weights_init)
-        return Task(
-            rows=everything,
-            present=there,
-            problem=em.Problem(source, update.overall.means[0], engine, update, gaussian),
-            driver=driver_of(self.accelerate, update, self.covariance_type, self.truncate, everything),
-            tol=float(self.tol),
-            max_iter=int(self.max_iter),
-            member=not self.warm_start and all(value is None for value in given_ones),
-            trace=bool(self.trace),
-            scale=unit,
-            total_weight=rows.total,
-            n_present=float(len(rows)) if edges is None else rows.total / unit,
-            entropy=start.entropy_of(self.random_state),
-            names=names,
-        )
+            names = getattr(self, "feature_names_in_", None)
+            validation.same_columns(scan.columns, scan.n_features, names, self.n_features_in_)
 
     def _engine(self) -> Engine:
         validation.one_of(self.engine, "engine", ENGINES)
@@ -598,7 +547,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             labels, loglik = evaluate.labels(*evaluated), run.history[-1]["loglik"]
         else:  # the passes tell a lower bound
             labels, log_density = pruned.labels_and_log_density(model, task.rows.x, task.problem.engine)
-            own, weight = log_density[task.present], task.problem.source.rows.weight
+            own, weight = log_density[task.present], task.problem.source.at_hand.weight
             loglik = float(own.sum() if weight is None else weight @ own) * task.scale
         found = runs.diagnosis(task, model, labels[task.present])
         remarks = runs.remarks(task, run, found, self._n_parameters(model))
@@ -616,12 +565,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         self.converged_ = run.converged
         self._landscape = runs.landscape(task, outcomes)
         self._compared = runs.compared(labels[task.present])
-        self._n_rows, self._total_weight = len(task.rows), task.total_weight
-        self.labels_ = labels
+        self._n_rows, self._total_weight = task.n_rows, task.total_weight
+        if task.whole:
+            self.labels_ = labels
+        elif hasattr(self, "labels_"):
+            del self.labels_  # of an earlier fit
         self.diagnostics_ = [asdict(one) for one in found]
         self.dropped_ = [asdict(one) for one in run.dropped]
         self.remarks_ = remarks
-        if self.trace:
+        if self.trace and task.whole:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
         elif hasattr(self, "responsibilities_"):
             del self.responsibilities_  # of an earlier fit
@@ -692,13 +644,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _any_starts(self, task: Task, outcomes: dict[int, Outcome]) -> Iterator[tuple[int, Mixture]]:
         k = int(self.n_components)
         d = task.problem.source.n_features
-        own, make = (
-            self._own_start(task, k, d),
-            start.make_start(self._init_rule(), task.problem, task.rows.x, task.present),
+        update = task.problem.update
+        own = start.own_start(
+            self.get_params(deep=False), k, d, len(task.rows), task.present, background=update.box is not None
         )
+        make = start.make_start(start.init_rule(self.init), task.problem, task.rows.x, task.present)
         warm = getattr(self, "mixture_", None) if self.warm_start else None
         if warm is not None and warm.means.shape == (k, d) and self._fitted_as_now():
-            update = task.problem.update
             begin = Mixture.of(warm.weights, warm.means, suited(warm.layout, diagonal=update.family.diagonal))
             weight = USUAL if self.background_ is None else self.noise_weight_
             begin = begin.beside(None if update.box is None else Background(weight, update.box))
@@ -729,35 +681,6 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _fitted_as_now(self) -> bool:
         return (self._fitted_type, self._fitted_mixing) == (self.covariance_type, self.mixing)
 
-    def _init_rule(self) -> Any:
-        """``init``, where it says how to make a start and is not one itself."""
-        return self.init if self.init is None or isinstance(self.init, str) or callable(self.init) else "auto"
-
-    def _own_start(self, task: Task, k: int, d: int) -> start.OwnStart:
-        if self.covariances_init is not None and self.precisions_init is not None:
-            raise ValueError("expected covariances_init or precisions_init, got both: leave one of them out")
-        family = validation.family(self.covariance_type)
-        layout = None
-        if self.covariances_init is not None:
-            layout = covariances_in(self.covariances_init, "covariances_init", k, d, self.covariance_type)
-        if self.precisions_init is not None:
-            layout = covariances_from_precisions(self.precisions_init, "precisions_init", k, d, self.covariance_type)
-        arrays = {
-            "labels_init": self.labels_init,
-            "responsibilities_init": self.responsibilities_init,
-            "init": None if self.init is self._init_rule() else self.init,
-        }
-        weights, background = None, task.problem.update.box is not None
-        if self.weights_init is not None:
-            weights = validation.weights_of(self.weights_init, k, name="weights_init", background=background)
-        resp = start.own_responsibilities(arrays, len(task.rows), k, background=background)
-        return start.OwnStart(
-            weights=weights,
-            means=None if self.means_init is None else validation.means_of(self.means_init, k, d, name="means_init"),
-            layout=None if layout is None else suited(layout, diagonal=family.diagonal),
-            responsibilities=None if resp is None else resp[task.present],
-        )
-
     # using ---------------------------------------------------------------------------------------------------
 
     def _evaluated(
@@ -768,16 +691,81 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         rows = self._rows(X, reset=False, weight=sample_weight, error_covariance=error_covariance)
         return self._model, rows, self._engine()
 
+    def _by_part(
+        self, X: Any, error_covariance: ArrayLike | None, function: Callable[[Mixture, Rows, Engine], AnyArray]
+    ) -> AnyArray:
+        """What ``function`` makes of the model and the rows of X; of a scan batch by batch."""
+        if not isinstance(X, Scan):
+            return function(*self._evaluated(X, error_covariance))
+        validation.nothing_beside_a_scan({"error_covariance": error_covariance})
+        return np.concatenate(list(self._of_batches(X, function)))
+
+    def _of_batches(self, scan: Scan, function: Callable[[Mixture, Rows, Engine], T]) -> Iterator[T]:
+        """What ``function`` makes of the model and each batch, in their order."""
+        check_is_fitted(self)
+        self._named_as(scan, reset=False)
+        model, alone = self._model, Serial()
+        with one_blas_thread():
+            yield from self._engine().map(lambda rows: function(model, rows, alone), rows_of(scan))
+
+    def _responsibilities(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
+        return evaluate.responsibilities(model, rows, engine, self._answer_dtype(rows))
+
+    def _log_density(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
+        return evaluate.log_density(model, rows, engine, self._answer_dtype(rows))
+
     def _answer_dtype(self, rows: Rows) -> np.dtype[Any]:
         """The dtype in which a model fitted in its own answers at these rows."""
         return np.result_type(self._dtype, answer_dtype(rows.x))
+
+    def predict_to(self, path: str | Path, source: Any, *, proba: bool = False, density: bool = False) -> Path:
+        """Write what the mixture says of each row of a table to a file, batch by batch, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A CSV, TSV or Parquet file to make or replace.
+        source : Scan
+            From :func:`mixtura.scan`, or what it takes.
+        proba : bool
+            Whether to write the posterior probabilities, too: columns p0, p1, ..., and p_noise for a background.
+        density : bool
+            Whether to write the log density, too: a column log_density.
+
+        Returns
+        -------
+        Path
+            ``path``.  The first column is label: the most probable component, or -1 for the background.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be written, the source cannot be read, or its columns are not those of the fit.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(gm.predict_to(f"{folder}/labels.csv", np.array([0.0, 5.0])).read_text(), end="")
+        label
+        0
+        1
+        """
+        table = source if isinstance(source, Scan) else scan(source)
+        with tables.writing(path) as append:
+            for columns in self._of_batches(table, partial(evaluate.columns, proba=proba, density=density)):
+                append(columns)
+        return Path(path)
 
     def predict(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> NDArray[np.intp]:
         """The most probable component of each row of X (n, d), of shape (n,); -1 for the background.
 
         Here and in the other methods NaN is a missing value, and ``error_covariance`` is as in :meth:`fit`.
         """
-        return evaluate.labels(*self._evaluated(X, error_covariance))
+        return self._by_part(X, error_covariance, evaluate.labels)
 
     def predict_proba(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
         """Posterior probabilities of the components for each row of X (n, d), of shape (n, K).
@@ -785,13 +773,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         With ``noise`` the shape is (n, K + 1), the last column being the background.  A row of which nothing is known
         has the weights.
         """
-        evaluated = self._evaluated(X, error_covariance)
-        return evaluate.responsibilities(*evaluated, self._answer_dtype(evaluated[1]))
+        return self._by_part(X, error_covariance, self._responsibilities)
 
     def score_samples(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
         """Log density of what is known of each row of X (n, d), errors included, of shape (n,)."""
-        evaluated = self._evaluated(X, error_covariance)
-        return evaluate.log_density(*evaluated, self._answer_dtype(evaluated[1]))
+        return self._by_part(X, error_covariance, self._log_density)
 
     def logpdf(self, X: ArrayLike) -> Array:
         """Log density of each row of X (n, d), of shape (n,)."""
@@ -931,11 +917,32 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
     ) -> evaluate.Totals:
+        if isinstance(X, Scan):
+            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size)
         model, rows, engine = self._evaluated(X, error_covariance, sample_weight)
         totals = evaluate.totals(model, rows[present(rows.weight)], engine)
         if not validation.switch(effective_size, "effective_size") or rows.weight is None:
             return totals
         return totals * (effective_rows(rows.weight) / totals.count)
+
+    def _totals_of_scan(
+        self, scan: Scan, sample_weight: Any, error_covariance: Any, effective_size: bool
+    ) -> evaluate.Totals:
+        check_is_fitted(self)
+        validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
+        self._named_as(scan, reset=False)
+        squares = [0.0]
+
+        def present_rows() -> Iterator[Rows]:
+            for rows in rows_of(scan):
+                if rows.weight is not None:
+                    squares[0] += float(rows.weight @ rows.weight)
+                yield rows[present(rows.weight)]
+
+        totals = evaluate.totals_of(self._model, present_rows(), self._engine())
+        if not validation.switch(effective_size, "effective_size") or squares[0] == 0:
+            return totals
+        return totals * (totals.count / squares[0])
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
         """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""

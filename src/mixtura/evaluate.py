@@ -15,7 +15,7 @@ from scipy.special import entr
 
 from mixtura import told
 from mixtura.background import LABEL
-from mixtura.engine import Engine, one_blas_thread
+from mixtura.engine import Engine, Pairwise, Serial, one_blas_thread
 from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
 from mixtura.observe import densities, exact
@@ -96,6 +96,17 @@ def labels_and_log_density(model: Mixture, rows: Rows, engine: Engine) -> tuple[
     return found, out[:, 1]
 
 
+def columns(model: Mixture, rows: Rows, engine: Engine, *, proba: bool, density: bool) -> dict[str, NDArray[Any]]:
+    """What a table of predictions has: label, and if they are wanted p0, p1, ..., p_noise and log_density."""
+    label, log_p = labels_and_log_density(model, rows, engine) if density else (labels(model, rows, engine), None)
+    found: dict[str, NDArray[Any]] = {"label": label}
+    if proba:
+        probabilities = responsibilities(model, rows, engine)
+        found |= {f"p{k}": probabilities[:, k] for k in range(model.n_components)}
+        found |= {} if model.background is None else {"p_noise": probabilities[:, -1]}
+    return found if log_p is None else found | {"log_density": log_p}
+
+
 @dataclass(frozen=True)
 class Totals:
     """Sums by weight over rows: ``loglik``, ``count`` of rows, ``certainty``, log max_k r_k, and ``entropy``,
@@ -129,6 +140,14 @@ def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
 
     _each(model, rows, engine, of_block, add)
     return found[0]
+
+
+def totals_of(model: Mixture, parts: Iterable[Rows], engine: Engine) -> Totals:
+    """The same for rows that come in parts."""
+    found = Pairwise[Totals]()
+    with one_blas_thread():
+        engine.each(lambda rows: totals(model, rows, Serial()), parts, found.add)
+    return found.sum()
 
 
 # criteria: lower is better --------------------------------------------------------------------------------------------

@@ -55,6 +55,11 @@ def library(X: Any) -> str:
     return str(nw.get_native_namespace(X).__name__)
 
 
+def column_names(X: Any) -> list[str]:
+    """Names of the columns of a frame."""
+    return [str(name) for name in nw.from_native(X, eager_only=True).columns]
+
+
 def as_array(X: Any) -> NDArray[Any]:
     """The numbers of a frame, (n, d)."""
     return np.asarray(nw.from_native(X, eager_only=True).to_numpy())

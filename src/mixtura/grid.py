@@ -52,7 +52,7 @@ from mixtura.initialize import STARTS
 from mixtura.mixture import Mixture
 from mixtura.moves import LOOKS, REACH, apart, merged, split, swapped
 from mixtura.rows import Array, InMemory, Rows
-from mixtura.runs import Task
+from mixtura.task import Task
 
 Cell = tuple[str, int]
 """A covariance code and a number of components."""
@@ -233,7 +233,7 @@ def _answers(tasks: Tasks, board: Board, reached: Mapping[Cell, Reached], second
             fit = _carried(task if board.exact else _briefly(task), make())
             return cell, fit if fit.reason or fit.converged else replace(fit, reason=NARROWING)
         if board.noise is not None:  # what errors leave of a component may be narrow: then tables lack digits
-            total = evaluate.totals(make(), task.problem.source.rows, Serial())
+            total = evaluate.totals(make(), task.problem.source.at_hand, Serial())
         share = seconds * one.passes / passes
         return cell, Fit(make, total * task.scale, one.passes, share, one.settled, "", total.loglik)
 
@@ -322,7 +322,7 @@ def searched(
     costly = cohort.more_than_exact(sample.x.shape, sample.missing, sample.noise) > COSTLY
     search = begun(task, cells, Rows(sample.x, sample.weight) if costly else sample, first, until)
     rows = sample
-    whole = task.problem.source.rows
+    whole = task.problem.source.at_hand
     if len(sample) < len(whole) <= LARGEST / len(search.board.features):
         rows = filled_in(whole, task)
     progress(0.2)
@@ -656,7 +656,7 @@ def _carried(task: Task, begin: Mixture) -> Fit:
         if latest.index in DOOMED and n_degenerate(update, latest.model, task.n_present):
             break
     converged = latest.reason not in (None, em.Reason.MAX_ITER, em.Reason.REG_COVAR)
-    rows = task.problem.source.rows
+    rows = task.problem.source.at_hand
     totals = evaluate.totals(latest.model, rows, task.problem.engine) * task.scale
     model = latest.model
     reason, seconds = _wrong(task, model), time.monotonic() - began

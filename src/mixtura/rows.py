@@ -9,15 +9,18 @@ in ``x``), the point with an error of known covariance added (``noise``), or an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura.engine import Addable, Engine
 from mixtura.patterns import Patterns, patterns_of
+
+S = TypeVar("S", bound=Addable)
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]  # rows as the user gave them: any real dtype, promoted block by block
@@ -81,6 +84,38 @@ class Rows:
         return np.asarray(np.vstack([self.label.T, self.label.all(axis=1)]))
 
 
+class Source(Protocol):
+    """Where rows come from: whatever can be asked for sums over its parts, again and again.
+
+    ``exact``: whether each row is its point.  ``at_hand`` are rows that are in memory, all of them or some that stand
+    for all.  The order of a sum depends on the source, not on who works on its parts.
+    """
+
+    @property
+    def n_rows(self) -> int: ...
+
+    @property
+    def n_features(self) -> int: ...
+
+    @property
+    def total(self) -> float: ...
+
+    @property
+    def exact(self) -> bool: ...
+
+    @property
+    def at_hand(self) -> Rows: ...
+
+    @property
+    def largest_part(self) -> int: ...
+
+    def summed(self, engine: Engine, of_part: Callable[[InMemory, Engine], S]) -> S: ...
+
+    def sample(self, n: int, rng: np.random.Generator) -> Rows: ...
+
+    def part(self, n: int, rng: np.random.Generator) -> InMemory: ...
+
+
 @dataclass(frozen=True, eq=False)
 class InMemory:
     """A source over arrays that are in memory: all ``rows``, or those ``chosen``, which are copied block by block.
@@ -113,6 +148,20 @@ class InMemory:
         rows = self.rows if self.chosen is None else self.rows[self.chosen]
         return patterns_of(len(rows), rows.missing, rows.noise)
 
+    @property
+    def exact(self) -> bool:
+        """Whether each row is its point."""
+        return self.rows.exact
+
+    @property
+    def at_hand(self) -> Rows:
+        """All rows."""
+        return self.rows
+
+    def summed(self, engine: Engine, of_part: Callable[[InMemory, Engine], S]) -> S:
+        """What ``of_part`` makes of the source, which is its only part."""
+        return of_part(self, engine)
+
     def cuts(self, size: int) -> Iterator[slice]:
         """Where the rows are cut, ``size`` at a time; the last block may be shorter."""
         for start in range(0, self.n_rows, size):
@@ -130,14 +179,41 @@ class InMemory:
         """At most ``n`` of all rows without replacement, in the order of the source, in float64."""
         rows = self.rows
         if len(rows) > n:
-            rows = rows[np.sort(rng.choice(len(rows), size=n, replace=False, shuffle=False))]
+            among = self._held(n)
+            chosen = np.sort(rng.choice(len(rows) if among is None else len(among), n, replace=False, shuffle=False))
+            rows = rows[chosen if among is None else among[chosen]]
         return replace(rows, x=np.array(rows.x, dtype=np.float64, order="C"))
 
     def part(self, n: int, rng: np.random.Generator) -> InMemory:
         """A source over ``n`` of all rows or up to twice as many, one out of each stretch of the same length."""
-        stretch = len(self.rows) // n
-        begins = np.arange(0, len(self.rows) - stretch + 1, stretch)
-        return InMemory(self.rows, begins + rng.integers(stretch, size=len(begins)))
+        among = self._held(n)
+        n_rows = len(self.rows) if among is None else len(among)
+        stretch = n_rows // n
+        begins = np.arange(0, n_rows - stretch + 1, stretch)
+        chosen = begins + rng.integers(stretch, size=len(begins))
+        return InMemory(self.rows, chosen if among is None else among[chosen])
+
+    @property
+    def largest_part(self) -> int:
+        """Rows of a part, at most."""
+        return self.n_rows // 2
+
+    def _held(self, n: int) -> NDArray[np.intp] | None:
+        """The rows that a source larger than memory would have at hand, for ``n`` of them, if that is not all: whatever
+        is chosen by chance is then the same for all sources."""
+        found = held(len(self.rows), self.n_features)
+        return found if len(found) < len(self.rows) and n <= len(found) else None
+
+
+HELD_BYTES = 64 << 20
+"""Size, as float64, of the rows that a source larger than memory keeps at hand."""
+
+
+def held(n_rows: int, n_features: int) -> NDArray[np.intp]:
+    """Which of ``n_rows`` rows are kept at hand: one out of each stretch of the same length, all if they are few."""
+    stretch = -(-n_rows // max(HELD_BYTES // (8 * n_features), 1))
+    begins = np.arange(0, n_rows, stretch)
+    return begins + np.random.default_rng(0).integers(np.minimum(stretch, n_rows - begins))
 
 
 def constant(x: AnyArray) -> NDArray[np.bool_]:

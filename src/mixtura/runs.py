@@ -20,35 +20,12 @@ from mixtura.mixture import Mixture
 from mixtura.progress import Printer, unfinished
 from mixtura.rows import Rows
 from mixtura.start import distinct_points
+from mixtura.task import Task
 
 Cut = TypeVar("Cut", Rows, NDArray[np.intp])
 
 COMPARED = 2_000
 """Rows by which partitions are compared, at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One call of fit, made ready: the problem in scaled weights, how it is run, and what brings totals back.
-
-    ``rows`` are all rows; the problem has those ``present``, a slice or indices.  ``scale`` is what the weights have
-    been divided by, ``total_weight`` their sum as they were given, ``n_present`` the number of rows that count.
-    ``member`` says whether starts are of the family; ``names`` are those of the features, if they have any.
-    """
-
-    rows: Rows
-    present: Any
-    problem: em.Problem
-    driver: em.Driver
-    tol: float
-    max_iter: int
-    member: bool
-    trace: bool
-    scale: float
-    total_weight: float
-    n_present: float
-    entropy: int | None
-    names: Sequence[str] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +122,7 @@ def _carried_in_turn(
 def landscape(task: Task, outcomes: Mapping[int, Outcome]) -> list[tuple[dict[str, Any], NDArray[np.int32]]]:
     """What became of each start, in words and numbers, and the labels that it gives to some of the rows (see
     ``compared``)."""
-    rows = compared(task.problem.source.rows)
+    rows = compared(task.problem.source.at_hand)
     return [
         (
             {
@@ -170,7 +147,7 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
     numbers = np.arange(run.last.model.n_components)
     dropped: list[Diagnosis] = []
     while True:
-        labels = evaluate.labels(run.last.model, task.problem.source.rows, task.problem.engine)
+        labels = evaluate.labels(run.last.model, task.problem.source.at_hand, task.problem.engine)
         found = diagnosis(task, run.last.model, labels)
         kept = [one.component for one in found if one.state in HARMLESS]
         # Where nothing healthy would be left, those that have rows at all are what there is.
@@ -185,7 +162,7 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
 
 def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
     """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
-    x = task.problem.source.rows.comparable
+    x = task.problem.source.at_hand.comparable
     return diagnose(task.problem.update, model, x, labels, task.n_present, task.names)
 
 
@@ -199,8 +176,8 @@ def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[s
         n_distinct=distinct_points(source, len(found)),
         n_parameters=df,
         n_rows=task.n_present,
-        coarse=hardly_resolved(update, source.rows.x, task.names),
-        labelled=source.rows.label is not None,
+        coarse=hardly_resolved(update, source.at_hand.x, task.names),
+        labelled=source.at_hand.label is not None,
     )
     said |= background.remarks(run.last.model.background)
     if not run.converged:

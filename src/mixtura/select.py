@@ -55,7 +55,7 @@ from mixtura.initialize import STARTS
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
 from mixtura.rows import AnyArray, Rows, effective_rows
-from mixtura.runs import Task
+from mixtura.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -438,9 +438,9 @@ def selected(
 
     own = tasks(x, sample_weight, error_covariance)
     task = own(next(iter(named)))
-    parts = [(own, task.problem.source.rows)]  # what is fitted, and what is asked about it
+    parts = [(own, task.problem.source.at_hand)]  # what is fitted, and what is asked about it
     if criterion == "cv":
-        rows = task.problem.source.rows  # of weight zero is absent, from folds, too
+        rows = task.problem.source.at_hand  # of weight zero is absent, from folds, too
         for inside, out in _folds(rows, entropy):
             fold = rows[inside]
             parts.append((tasks(fold.x, fold.weight, fold.noise), rows[out]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle
@@ -16,14 +16,15 @@ from scipy.optimize import linear_sum_assignment
 from mixtura import available, initialize, moves, validation
 from mixtura.available import filled
 from mixtura.background import USUAL, Background
-from mixtura.covariance import Covariances, Dense
+from mixtura.covariance import Covariances, Dense, suited
 from mixtura.degeneracy import n_degenerate
 from mixtura.em import WINDOW, Driver, Problem, passes
 from mixtura.families import Family
 from mixtura.fixed import Fixed
 from mixtura.initialize import AGAIN, AUTO, SHORT_RUNS, STARTS, TRUNCATED, Outcome, Sample
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array, InMemory, Rows
+from mixtura.rows import AnyArray, Array, InMemory, Rows, Source
+from mixtura.shapes import covariances_from_precisions, covariances_in
 from mixtura.statistics import given
 from mixtura.update import MStep
 
@@ -110,10 +111,11 @@ class OwnStart:
         if self.responsibilities is not None:
             dense, more = not update.family.diagonal, update.box is not None
             if problem.gaussian is None:
-                statistics = given(problem.source, self.responsibilities, problem.engine, dense=dense, background=more)
+                rows = InMemory(problem.source.at_hand)
+                statistics = given(rows, self.responsibilities, problem.engine, dense=dense, background=more)
             else:
-                rows = filled(problem.source.rows, problem.gaussian, problem.engine)
-                statistics = available.given(rows, self.responsibilities, update.overall, dense=dense, background=more)
+                full = filled(problem.source.at_hand, problem.gaussian, problem.engine)
+                statistics = available.given(full, self.responsibilities, update.overall, dense=dense, background=more)
             return self.over(update(statistics, None))
         if self.means is not None:
             background = None if update.box is None else Background(USUAL, update.box)
@@ -160,7 +162,7 @@ def starts(
     # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
     n_made = n_components
     # Labels may name any of them.
-    bounded = problem.source.rows.label is None and not own.partial and not problem.update.equal_mixing
+    bounded = problem.source.at_hand.label is None and not own.partial and not problem.update.equal_mixing
     if make in STARTS.values() and bounded:
         n_made = min(n_components, distinct_points(problem.source, n_components))
     cores: list[tuple[Sample, Background | None]] = [(sample, None)]
@@ -172,7 +174,7 @@ def starts(
         ]
     make = TRUNCATED.get(make, make) if truncated else make
     makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
-    if problem.source.rows.label is not None and make in STARTS.values():
+    if problem.source.at_hand.label is not None and make in STARTS.values():
         makers[0] = initialize.as_labelled
 
     def made_by(maker: initialize.Start, rng: np.random.Generator, core: Sample, behind: Background | None) -> Mixture:
@@ -181,7 +183,8 @@ def starts(
         if problem.update.fixed is not None and make in STARTS.values():
             free = replace(problem, source=InMemory(sample.rows), update=replace(problem.update, fixed=None))
             *_, last = passes(free, made, tol=0.0, max_iter=FREELY)
-            made = own.in_order(last.model)
+            # Labels say which component is which, in whatever order its weights and covariances would suit.
+            made = last.model if sample.rows.label is not None else own.in_order(last.model)
         return own.over(made)
 
     made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
@@ -195,7 +198,7 @@ def starts(
 
     def better(further: Mixture, begin: Mixture) -> Mixture:
         # On a sample without the rows that are labelled with it, a component may have lost all of its weight.
-        return further if lit(further, problem.source.rows).all() else begin
+        return further if lit(further, problem.source.at_hand).all() else begin
 
     def carried_on(begin: Mixture) -> Mixture:
         if whole or truncated or max_iter == 0:
@@ -258,7 +261,7 @@ def grown(problem: Problem, sample: Sample, begin: Mixture, driver: Driver, max_
             return model
         model = latest.model
         size = GROWTH * source.n_rows
-        if 2 * size > problem.source.n_rows:
+        if size > problem.source.largest_part:
             return model
         source = problem.source.part(size, rng)
 
@@ -284,15 +287,46 @@ def _moved(
     return choice[order[0]], outcome
 
 
-def distinct_points(source: InMemory, enough: int) -> int:
+def distinct_points(source: Source, enough: int) -> int:
     """Number of different rows, counted until there are ``enough``."""
-    x, size = source.rows.comparable, 64 * enough
+    x, size = source.at_hand.comparable, 64 * enough
     found = np.unique(x[:size], axis=0)
     while len(found) < enough and size < len(x):
         # Rows that differ from all that were found; what is left of a long table of few points is looked at once.
         found = np.unique(np.concatenate([found, np.unique(x[size : 8 * size], axis=0)]), axis=0)
         size *= 8
     return len(found)
+
+
+def own_start(
+    parameters: Mapping[str, Any], k: int, d: int, n_rows: int, present: Any, *, background: bool
+) -> OwnStart:
+    """What the ``parameters`` of the estimator, by name, give of a start; responsibilities for the rows ``present``."""
+    covariances, precisions = parameters["covariances_init"], parameters["precisions_init"]
+    if covariances is not None and precisions is not None:
+        raise ValueError("expected covariances_init or precisions_init, got both: leave one of them out")
+    covariance_type, layout = parameters["covariance_type"], None
+    if covariances is not None:
+        layout = covariances_in(covariances, "covariances_init", k, d, covariance_type)
+    if precisions is not None:
+        layout = covariances_from_precisions(precisions, "precisions_init", k, d, covariance_type)
+    init, weights, means = (parameters[name] for name in ("init", "weights_init", "means_init"))
+    if weights is not None:
+        weights = validation.weights_of(weights, k, name="weights_init", background=background)
+    named = {name: parameters[name] for name in ("labels_init", "responsibilities_init")}
+    named["init"] = None if init is init_rule(init) else init
+    resp = own_responsibilities(named, n_rows, k, background=background)
+    return OwnStart(
+        weights=weights,
+        means=None if means is None else validation.means_of(means, k, d, name="means_init"),
+        layout=None if layout is None else suited(layout, diagonal=validation.family(covariance_type).diagonal),
+        responsibilities=None if resp is None else resp[present],
+    )
+
+
+def init_rule(init: Any) -> Any:
+    """``init``, where it says how to make a start and is not one itself."""
+    return init if init is None or isinstance(init, str) or callable(init) else "auto"
 
 
 def own_responsibilities(named: dict[str, Any], n_rows: int, n_components: int, *, background: bool) -> Array | None:
@@ -339,7 +373,7 @@ def _called(
 ) -> Mixture:
     background = update.box is not None
     resp = validation.responsibilities(function(x, k, rng), len(x), k, background=background)
-    rows = problem.source.rows
+    rows = problem.source.at_hand
     if problem.gaussian is not None:
         rows = filled(rows, problem.gaussian, problem.engine)
     return initialize.from_responsibilities(rows, resp[present], update, 0, background=background)

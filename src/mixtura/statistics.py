@@ -10,20 +10,23 @@ About a center a_k that all terms of a sum share, with r_nk the responsibilities
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 from scipy.special import ndtri
 
-from mixtura.engine import Engine, reduce
+from mixtura.engine import Addable, Engine, reduce
 from mixtura.kernels import OF_LAYOUT, block_rows, blocks_together, cut
 from mixtura.observe import Observation, densities, exact, log_likelihood
-from mixtura.rows import Array, InMemory, Rows
+from mixtura.rows import Array, InMemory, Rows, Source
 from mixtura.scores import LOG_ZERO
+
+S = TypeVar("S", bound=Addable)
 
 CANCELS = 1e-5
 """Part of the second moments that a scatter must be to have about ten digits."""
@@ -139,14 +142,24 @@ def block_sums(observation: Observation, rows: Rows) -> Partial:
     return Partial(objective, rows.total, table, background)
 
 
-def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Statistics:
+def over_blocks(source: Source, engine: Engine, of_block: Callable[[Rows], S], size: int) -> S:
+    """Sum of ``of_block`` over blocks of so many rows at most."""
+    return source.summed(engine, partial(_over_blocks, of_block, size))
+
+
+def _over_blocks(of_block: Callable[[Rows], S], size: int, part: InMemory, engine: Engine) -> S:
+    size = cut(part.n_rows, size)
+    together = blocks_together(part.n_rows, size)
+    return reduce(engine, lambda where: of_block(part.read(where)), part.cuts(size), together)
+
+
+def one_pass(observation: Observation, source: Source, engine: Engine) -> Statistics:
     """Statistics of all rows of ``source`` under one model: a whole E-step.
 
     Where a component has moved so far that its scatter cancels, the sums are taken again about the new means.
     """
-    dense, size = observation.scores.whitener.ndim == 3, cut(source.n_rows, observation.block_rows)
-    together = blocks_together(source.n_rows, size)
-    total = reduce(engine, lambda where: block_sums(observation, source.read(where)), source.cuts(size), together)
+    dense, size = observation.scores.whitener.ndim == 3, observation.block_rows
+    total = over_blocks(source, engine, partial(block_sums, observation), size)
     moments = observation.kernel.moments(observation.operands, total.table)
     statistics = replace(
         Statistics(total.objective + observation.common, total.count, *moments), background=total.background
@@ -158,15 +171,14 @@ def one_pass(observation: Observation, source: InMemory, engine: Engine) -> Stat
     if not statistics.cancels():
         return statistics
     means = statistics.center + statistics.shift()
-
-    def about_means(where: slice) -> Statistics:
-        rows = source.read(where)
-        resp, total, _, _ = densities(observation, rows.x, rows.allowed(observation.n_columns))
-        scale = 1.0 / total if rows.weight is None else rows.weight / total
-        return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
-
-    again = reduce(engine, about_means, source.cuts(size), together)
+    again = over_blocks(source, engine, partial(_about_means, observation, means, dense), size)
     return replace(again, objective=statistics.objective)
+
+
+def _about_means(observation: Observation, means: Array, dense: bool, rows: Rows) -> Statistics:
+    resp, total, _, _ = densities(observation, rows.x, rows.allowed(observation.n_columns))
+    scale = 1.0 / total if rows.weight is None else rows.weight / total
+    return _sums_about(means, rows, (resp * scale).T, seconds=True, dense=dense)
 
 
 PAIR_BYTES = 2 << 20
@@ -224,7 +236,7 @@ BULK_QUANTILES = 128
 """Quantiles that stand for the rows of one feature: pairs of them can all be looked at."""
 
 
-def bulk_scale(source: InMemory, deviations: Array) -> Array:
+def bulk_scale(source: Source, deviations: Array) -> Array:
     """Spread (d,) of the bulk of the rows in each feature, in standard deviations of a Gaussian of that spread.
 
     It is the distance that a quarter of all pairs of rows do not exceed.  Unlike the standard deviations themselves,
@@ -254,19 +266,19 @@ def bulk_scale(source: InMemory, deviations: Array) -> Array:
     return np.minimum(scale, deviations)
 
 
-def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool, background: bool = False) -> Statistics:
-    """Statistics under responsibilities (n, K) that are given, not computed; None is one component that has all.
+def given(source: InMemory, resp: Array, engine: Engine, *, dense: bool, background: bool = False) -> Statistics:
+    """Statistics under responsibilities (n, K) that are given, not computed.
 
     With ``background`` they have one column more, the last.
     Two passes: the second is about the means found by the first, so that nothing cancels.  Squares may overflow;
     whoever asks looks at the result.
     """
-    n_components = 1 if resp is None else resp.shape[1] - background
+    n_components = resp.shape[1] - background
     size = block_rows(OF_LAYOUT[dense], n_components, source.n_features)
 
     def pairs() -> Iterator[tuple[Rows, Array]]:
         for index, rows in enumerate(source.blocks(size)):
-            part = np.ones((len(rows), 1)) if resp is None else resp[index * size : index * size + len(rows)]
+            part = resp[index * size : index * size + len(rows)]
             yield rows, part if rows.weight is None else part * rows.weight[:, None]
 
     first_row = np.tile(np.asarray(source.rows.x[0], dtype=np.float64), (n_components, 1))
@@ -275,16 +287,26 @@ def given(source: InMemory, resp: Array | None, engine: Engine, *, dense: bool, 
     return reduce(engine, lambda pair: _sums_about(means, *pair, seconds=True, dense=dense), pairs())
 
 
-def second_moments(source: InMemory, origin: Array, engine: Engine, *, dense: bool) -> Array:
+def everything(source: Source, engine: Engine, *, dense: bool) -> Statistics:
+    """Statistics of one component that has all rows.
+
+    Two passes: the second is about the mean found by the first, so that nothing cancels.  Squares may overflow.
+    """
+    size = block_rows(OF_LAYOUT[dense], 1, source.n_features)
+    first_row = np.array(source.at_hand.x[0], dtype=np.float64)
+    around = over_blocks(source, engine, partial(_all_about, first_row, False, dense), size)
+    return over_blocks(source, engine, partial(_all_about, first_row + around.shift()[0], True, dense), size)
+
+
+def second_moments(source: Source, origin: Array, engine: Engine, *, dense: bool) -> Array:
     """Second moments (d, d) or (d,) of all rows about ``origin``, weights included."""
+    size = block_rows(OF_LAYOUT[dense], 1, source.n_features)
+    return np.asarray(over_blocks(source, engine, partial(_all_about, origin, True, dense), size).second[0])
 
-    def of_block(where: slice) -> Statistics:
-        rows = source.read(where)
-        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-        return _sums_about(origin[None], rows, weight[:, None], seconds=True, dense=dense)
 
-    size = cut(source.n_rows, block_rows(OF_LAYOUT[dense], 1, source.n_features))
-    return np.asarray(reduce(engine, of_block, source.cuts(size), blocks_together(source.n_rows, size)).second[0])
+def _all_about(center: Array, seconds: bool, dense: bool, rows: Rows) -> Statistics:
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    return _sums_about(center[None], rows, weight[:, None], seconds=seconds, dense=dense)
 
 
 @np.errstate(over="ignore", invalid="ignore")

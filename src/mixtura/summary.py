@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtura import GaussianMixture, Mixture
 from mixtura.mixture import model_of
-from mixtura.tables import Table, feature_names
+from mixtura.reading import Table, feature_names
 
 
 def facts_of_fit(gm: GaussianMixture, table: Table) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import functools
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ from mixtura import alike, binned, onebyone, sidebyside
 from mixtura.covariance import Diagonal, suited
 from mixtura.engine import Engine, one_blas_thread, reduce
 from mixtura.observe import log_likelihood
-from mixtura.rows import Array, InMemory, Rows
+from mixtura.rows import Array, InMemory, Rows, Source
 from mixtura.scores import LOG_ZERO
 from mixtura.statistics import STARVED, Statistics
 
@@ -175,55 +176,70 @@ def _seen(
     return resp, total, top, left
 
 
-def one_pass(model: Mixture, source: InMemory, origin: Array, engine: Engine, kernel: str | None = None) -> Statistics:
+def one_pass(model: Mixture, source: Source, origin: Array, engine: Engine, kernel: str | None = None) -> Statistics:
     """Statistics of all rows of ``source`` under one model: a whole E-step."""
-    whole = _of_one_layout(model, source.rows)
+    whole = _of_one_layout(model, source.at_hand)
     if whole is not model:  # of covariances without correlations the diagonal is all that counts
         dense = one_pass(whole, source, origin, engine, kernel)
         return replace(dense, second=np.einsum("kjj->kj", dense.second).copy())
-    k, cut = model.n_components, list(pieces(source, model))
-
-    def summed(of_block: Callable[[Manner, Any, Rows], Statistics]) -> Statistics:
-        def of_piece(piece: Piece) -> Statistics:
-            parts = (
-                of_block(manner, operands, rows)
-                for manner, operands, _, rows in _over(model, source, piece, origin, kernel)
-            )
-            return functools.reduce(operator.add, parts)
-
-        return _symmetric(reduce(engine, of_piece, cut))
-
-    def about_model(manner: Manner, operands: Any, rows: Rows) -> Statistics:
-        resp, total, top, left = _seen(manner, operands, model, rows, origin)
-        objective = log_likelihood(total, top, rows.weight)
-        scale = 1.0 / total if rows.weight is None else rows.weight / total
-        background = float(resp[k] @ scale) if len(resp) > k else 0.0  # first: responsibilities are used up
-        found = manner.sums(operands, rows, left, resp[:k], scale)
-        return Statistics(objective, rows.total, *found, model.means, background=background)
-
-    statistics = summed(about_model)
+    statistics = _symmetric(source.summed(engine, partial(_over_pieces, _about_model, model, origin, kernel)))
     alive = model.scores.log_coef > 0.5 * LOG_ZERO
-    by_kernel = any(piece.manner == "alike" for piece in cut)
-    if kernel is None and by_kernel and (statistics.mass[alive] < STARVED).any():
+    if kernel is None and (statistics.mass[alive] < STARVED).any() and _by_kernel(source, model):
         # What little there is of a component decides where it goes: nothing is left out.
         return one_pass(model, source, origin, engine, "residual")
     if not statistics.cancels():
         return statistics
-    shift = statistics.shift()
+    about_means = partial(_about_means, statistics.shift())
+    again = _symmetric(source.summed(engine, partial(_over_pieces, about_means, model, origin, kernel)))
+    return replace(again, objective=statistics.objective, background=statistics.background)
 
-    def about_means(manner: Manner, operands: Any, rows: Rows) -> Statistics:
-        resp, total, _, _ = _seen(manner, operands, model, rows, origin)
-        resp = resp[:k] * (1.0 / total if rows.weight is None else rows.weight / total)
-        first, second = np.zeros_like(statistics.first), np.zeros_like(statistics.second)
-        for j, weight in enumerate(resp):
-            y, left = manner.completed(operands, rows, j)
-            y = y - shift[j]
-            first[j] = weight @ y
-            own = weight.sum() * left if left.ndim == second.ndim - 1 else np.tensordot(weight, left, axes=1)
-            second[j] = own + (weight @ (y * y) if second.ndim == 2 else (y * weight[:, None]).T @ y)
-        return Statistics(0.0, rows.total, resp.sum(axis=1), first, second, model.means + shift)
 
-    return replace(summed(about_means), objective=statistics.objective, background=statistics.background)
+def _by_kernel(source: Source, model: Mixture) -> bool:
+    """Whether rows may be looked at by a kernel that leaves some out."""
+    return not isinstance(source, InMemory) or any(piece.manner == "alike" for piece in pieces(source, model))
+
+
+OfBlock = Callable[["Mixture", Array, Manner, Any, Rows], Statistics]
+"""Statistics of a block of rows under a model, about an origin, seen in a manner with its operands."""
+
+
+def _over_pieces(
+    of_block: OfBlock, model: Mixture, origin: Array, kernel: str | None, part: InMemory, engine: Engine
+) -> Statistics:
+    """Sum of ``of_block`` over the blocks of the pieces of a part."""
+
+    def of_piece(piece: Piece) -> Statistics:
+        blocks = _over(model, part, piece, origin, kernel)
+        return functools.reduce(
+            operator.add, (of_block(model, origin, manner, operands, rows) for manner, operands, _, rows in blocks)
+        )
+
+    return reduce(engine, of_piece, pieces(part, model))
+
+
+def _about_model(model: Mixture, origin: Array, manner: Manner, operands: Any, rows: Rows) -> Statistics:
+    k = model.n_components
+    resp, total, top, left = _seen(manner, operands, model, rows, origin)
+    objective = log_likelihood(total, top, rows.weight)
+    scale = 1.0 / total if rows.weight is None else rows.weight / total
+    background = float(resp[k] @ scale) if len(resp) > k else 0.0  # first: responsibilities are used up
+    found = manner.sums(operands, rows, left, resp[:k], scale)
+    return Statistics(objective, rows.total, *found, model.means, background=background)
+
+
+def _about_means(shift: Array, model: Mixture, origin: Array, manner: Manner, operands: Any, rows: Rows) -> Statistics:
+    """The same about the means, which are at ``shift`` (K, d) from those of the model."""
+    resp, total, _, _ = _seen(manner, operands, model, rows, origin)
+    resp = resp[: len(shift)] * (1.0 / total if rows.weight is None else rows.weight / total)
+    first = np.zeros_like(shift)
+    second = np.zeros(shift.shape if isinstance(model.layout, Diagonal) else (*shift.shape, shift.shape[1]))
+    for j, weight in enumerate(resp):
+        y, left = manner.completed(operands, rows, j)
+        y = y - shift[j]
+        first[j] = weight @ y
+        own = weight.sum() * left if left.ndim == second.ndim - 1 else np.tensordot(weight, left, axes=1)
+        second[j] = own + (weight @ (y * y) if second.ndim == 2 else (y * weight[:, None]).T @ y)
+    return Statistics(0.0, rows.total, resp.sum(axis=1), first, second, model.means + shift)
 
 
 def _symmetric(statistics: Statistics) -> Statistics:
@@ -334,7 +350,7 @@ def _replaced(
         for manner, operands, index, rows in _over(model, source, piece, origin):
             resp, total, *_ = _seen(manner, operands, model, rows, origin)
             assert rows.missing is not None
-            found = of_block(functools.partial(EXPECTED[piece.manner], operands), index, rows, resp / total)
+            found = of_block(partial(EXPECTED[piece.manner], operands), index, rows, resp / total)
             out[index] = np.where(rows.missing, found, rows.x)
 
     with one_blas_thread():

@@ -48,7 +48,7 @@ from scipy.spatial import cKDTree
 from mixtura.em import Driver, EStep, Problem, iterate
 from mixtura.engine import one_blas_thread
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array
+from mixtura.rows import AnyArray, Array, InMemory
 from mixtura.scores import Scores
 from mixtura.statistics import pair_sums
 
@@ -112,7 +112,7 @@ def truncated(n_kept: int) -> Driver:
         found = search(problem, model, kept, next(draws))
         for _ in range(WARMING):
             before, found = found, search(problem, model, found.kept, next(draws))
-            if found.bound - before.bound < SETTLED * problem.source.rows.total:
+            if found.bound - before.bound < SETTLED * problem.source.total:
                 break
         while True:
             told = sums(problem, model, found)
@@ -125,7 +125,7 @@ def truncated(n_kept: int) -> Driver:
 
 def sums(problem: Problem, model: Mixture, found: Found) -> EStep:
     """The M half of a pass."""
-    pairs = problem.source, found.kept.components, found.resp, problem.engine
+    pairs = InMemory(problem.source.at_hand), found.kept.components, found.resp, problem.engine
     dense = not problem.update.family.diagonal
     statistics = pair_sums(model.means, *pairs, dense=dense, objective=found.bound)
     if statistics.cancels():  # a component has leapt
@@ -150,7 +150,7 @@ def first_kept(problem: Problem, model: Mixture, n_kept: int) -> Kept:
     # Of components at one place any may come first.
     near = np.take_along_axis(near, np.argsort(near != own, axis=1, kind="stable"), axis=1)
     near[:, :1] = own
-    blocks = problem.source.blocks(max(BLOCK_BYTES // (8 * problem.source.n_features), TILE))
+    blocks = InMemory(problem.source.at_hand).blocks(max(BLOCK_BYTES // (8 * problem.source.n_features), TILE))
     best = np.concatenate(list(problem.engine.map(lambda rows: tree.query(placed(rows.x))[1], blocks)))
     near = near.astype(np.int32)
     return Kept(near[best, :n_kept], near)
@@ -247,7 +247,7 @@ def log_joint_of_pairs(scores: Scores, x: AnyArray, components: Indices) -> Arra
 def search(problem: Problem, model: Mixture, kept: Kept, draw: int) -> Found:
     """The E half of a pass, whose random components are those of number ``draw``."""
     k = model.n_components
-    source, n_kept = problem.source, kept.components.shape[1]
+    everything, n_kept = problem.source.at_hand, kept.components.shape[1]
     around, sizes = surroundings(kept.neighbours, draw)
     scores = with_nobody(model.scores)
     tiles = Tiles.of(kept.components[:, 0], k)
@@ -256,7 +256,7 @@ def search(problem: Problem, model: Mixture, kept: Kept, draw: int) -> Found:
 
     def of_block(block: Tiles) -> tuple[float, NDArray[np.intp], Array]:
         seen = around[block.component, : sizes[block.component].max()]
-        log_joint = log_joint_of_tiles(scores, source.rows.x[block.rows], block.component, seen)
+        log_joint = log_joint_of_tiles(scores, everything.x[block.rows], block.component, seen)
         peak = log_joint.max(axis=2, keepdims=True)
         log_joint -= peak
         first = np.flatnonzero(np.diff(block.component, prepend=-1))
@@ -271,7 +271,7 @@ def search(problem: Problem, model: Mixture, kept: Kept, draw: int) -> Found:
         lost, which = np.nonzero((before[:, 1:, None] != seen[:, None, :]).all(axis=2))
         if len(lost):
             strays = np.full(before.shape, -np.inf)
-            strays[lost, which + 1] = log_joint_of_pairs(scores, source.rows.x[rows[lost]], before[lost, which + 1])
+            strays[lost, which + 1] = log_joint_of_pairs(scores, everything.x[rows[lost]], before[lost, which + 1])
             lost = np.unique(lost)
             both = np.concatenate([values[lost], strays[lost]], axis=1)
             of_both = np.concatenate([ids[lost], before[lost]], axis=1)
@@ -285,10 +285,10 @@ def search(problem: Problem, model: Mixture, kept: Kept, draw: int) -> Found:
         density = np.exp(values, out=values)
         total = density.sum(axis=1, keepdims=True)
         log_density = (top + np.log(total))[:, 0]
-        if source.rows.weight is None:
+        if everything.weight is None:
             resp[rows], part = density / total, log_density.sum()
         else:
-            weight = source.rows.weight[rows]
+            weight = everything.weight[rows]
             resp[rows], part = density * (weight[:, None] / total), weight @ log_density
         return float(part), block.component[first], gap
 

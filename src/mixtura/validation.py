@@ -179,6 +179,30 @@ def some_told(missing: NDArray[np.bool_] | None, names: Sequence[str] | None = N
         raise ValueError(f"X must have a value in each column, but column {column}{label} has none: leave it out")
 
 
+def nothing_beside_a_scan(beside: Mapping[str, Any]) -> None:
+    """Refuse arrays with an entry for each row where rows are scanned."""
+    given = [name for name, value in beside.items() if value is not None]
+    if given:
+        raise ValueError(
+            f"{given[0]} has an entry for each row, which a scan has not in memory: leave it out"
+            + (", and name the column of weights in scan(..., weight=...)" if given[0] == "sample_weight" else "")
+        )
+
+
+def same_columns(columns: Sequence[str] | None, n_columns: int, names: Sequence[str] | None, n_features: int) -> None:
+    """Refuse a table whose columns, if they have names, are not the features of the fit."""
+    if n_columns != n_features:
+        raise ValueError(
+            f"X has {n_columns} features, but the mixture is expecting {n_features} features as input: choose them by "
+            "name, scan(..., columns=[...])"
+        )
+    if columns is not None and names is not None and [*columns] != [str(name) for name in names]:
+        raise ValueError(
+            f"The feature names should match those that were passed during fit, {', '.join(map(str, names))}, got "
+            f"{', '.join(columns)}: choose them by name, scan(..., columns=[...])"
+        )
+
+
 LARGEST_COUNT = 1e100
 """Sum of a histogram's counts, at most: these are not scaled, and squares of their sums are numbers."""
 
