@@ -211,7 +211,7 @@ def draw_days(ax: Axes, gm: GaussianMixture, X: np.ndarray) -> None:
     style = {"fmt": "s", "color": "black", "markerfacecolor": "white", "markersize": 4, "linewidth": 0.8}
     ax.errorbar(filled[gone, TEMP], filled[gone, OZONE], deviation[gone, OZONE], **style)
     in_ppb(ax.yaxis)
-    ax.set_title("squares: days without ozone, where they are expected", fontsize="medium")
+    ax.set_title("white squares: days without ozone, where they are expected", fontsize="medium")
 
 
 def draw_densities(ax: Axes, gm: GaussianMixture, X: np.ndarray, frame: pd.DataFrame) -> None:
