@@ -190,7 +190,7 @@ def agreeing(resp: Array, rows: Rows) -> Array:
     allowed = rows.allowed(k)
     if allowed is None:
         return resp
-    allowed = allowed[:k].T
+    allowed = allowed.T
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
     count = allowed.sum(axis=1)
     # A row says as much as it leaves open: nothing, if it may belong to any component.
@@ -269,7 +269,7 @@ TRUSTED = 0.75
 
 def known_means(sample: Sample, k: int) -> dict[int, Array]:
     """The means, in the frame, of the rows that belong to one component for sure, by its number."""
-    allowed = sample.rows.allowed(k)
+    allowed = sample.rows.allowed(k + 1)  # who may be of the background, too, does not belong to one for sure
     assert allowed is not None
     alone = allowed.sum(axis=0) == 1
     means = {}
@@ -286,7 +286,7 @@ def as_labelled(sample: Sample, k: int, update: MStep, rng: np.random.Generator)
         return k_means_plus_plus(sample, k, update, rng)
     allowed = sample.rows.allowed(k)
     assert allowed is not None
-    resp = allowed[:k].T / np.maximum(allowed[:k].sum(axis=0), 1)[:, None]
+    resp = allowed.T / np.maximum(allowed.sum(axis=0), 1)[:, None]
     return from_responsibilities(sample.rows, resp, update, 0)
 
 
