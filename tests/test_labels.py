@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from cases import FAMILIES, blobs, start, started, unfinished
 from mixtura import GaussianMixture
+from mixtura.initialize import Sample, known_means
+from mixtura.rows import Rows
 from refusing import refused
 
 X = blobs(200, 2)
@@ -128,7 +131,12 @@ def test_labels_weigh_like_their_rows():
         (np.where(np.arange(200) == 7, -2, 0), "got -2 in row 7"),
         (np.zeros(199, dtype=int), "labels must be 200 integers"),
         (np.full(200, 0.5), "labels must be 200 integers"),
-        (np.full(200, np.nan), "labels must be 200 integers"),
+        (np.full(200, np.nan), "that of row 0 is missing: write -1 for a row whose component is not known"),
+        (np.where(np.arange(200) == 7, np.nan, 0), "that of row 7 is missing: write -1"),
+        ([*[0] * 9, None, *[1] * 190], "that of row 9 is missing: write -1"),
+        (pd.Series([*[0] * 9, pd.NA, *[1] * 190], dtype="Int64"), "that of row 9 is missing: write -1"),
+        (np.ma.masked_array(np.zeros(200, dtype=int), mask=np.arange(200) == 4), "that of row 4 is missing: write -1"),
+        (np.full(200, "0", dtype=object), "labels must be 200 integers"),
         (np.ones((200, 2), dtype=bool), "labels must have shape \\(200,\\) or \\(200, 3\\), got \\(200, 2\\)"),
         (np.arange(600).reshape(200, 3) != 15, None),
         (np.tile(np.arange(200)[:, None] != 5, (1, 3)), "row 5 has none"),
@@ -141,6 +149,38 @@ def test_labels_that_cannot_be(labels, words):
         return
     with pytest.raises(ValueError, match=words):
         gm.fit(X, labels=labels)
+
+
+def test_labels_in_nullable_frames():
+    labels = np.where(np.arange(200) % 5 == 0, np.arange(200) % 3, -1)
+    settings = {"n_components": 3, "random_state": 0}
+    wanted = GaussianMixture(**settings).fit(X, labels=labels).means_
+    for same in (pd.Series(labels, dtype="Int64"), pd.Series(list(labels), dtype=object), labels.astype(float)):
+        np.testing.assert_array_equal(GaussianMixture(**settings).fit(X, labels=same).means_, wanted)
+    wanted = GaussianMixture(**settings).fit(X, labels=MASK).means_
+    mask = pd.DataFrame(MASK).astype("boolean")
+    np.testing.assert_array_equal(GaussianMixture(**settings).fit(X, labels=mask).means_, wanted)
+
+
+def test_what_a_row_may_belong_to():
+    x = np.zeros((3, 1))
+    mask = np.array([[True, False], [True, True], [False, True]])
+    behind = np.column_stack([mask, [False, True, False]])
+    numbers = Rows(x, label=np.array([0, -1, 1]))
+    for rows in (numbers, Rows(x, label=mask), Rows(x, label=behind)):
+        np.testing.assert_array_equal(rows.allowed(2), mask.T)
+        np.testing.assert_array_equal(rows.allowed(3), behind.T)
+    assert Rows(x).allowed(2) is None
+
+
+def test_a_row_that_may_be_background_does_not_say_where_its_component_is():
+    # Half of those that may belong to the first component are strays: a start that believed them would be off.
+    rows = np.concatenate([X, X + 100.0])
+    mask = np.ones((400, 4), dtype=bool)
+    mask[:100] = [True, False, False, False]
+    mask[200:] = [True, False, False, True]
+    sample = Sample(Rows(rows, label=mask), rows)
+    np.testing.assert_allclose(known_means(sample, 3)[0], X[:100].mean(axis=0), rtol=1e-12)
 
 
 def test_a_start_without_weight_for_a_labelled_row():
