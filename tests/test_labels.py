@@ -12,8 +12,12 @@ from scipy.stats import multivariate_normal
 
 from cases import FAMILIES, blobs, start, started, unfinished
 from mixtura import GaussianMixture
-from mixtura.initialize import Sample, known_means
-from mixtura.rows import Rows
+from mixtura.engine import Serial
+from mixtura.families import FAMILIES as FAMILY_OF
+from mixtura.initialize import SMOOTHING, Sample, around_labelled, known_means
+from mixtura.rows import InMemory, Rows
+from mixtura.statistics import given
+from mixtura.update import m_step
 from refusing import refused
 
 X = blobs(200, 2)
@@ -84,6 +88,32 @@ def test_components_without_labels_find_rows_of_their_own():
     gm = GaussianMixture(3, random_state=0).fit(rows, labels=labels)
     assert (gm.labels_[truth == 1] == 2).all()
     assert len(np.unique(gm.labels_[truth == 0])) == len(np.unique(gm.labels_[truth == 2])) == 1
+
+
+@pytest.mark.parametrize("seed", [5, 7, 9, 10])
+def test_a_narrow_component_within_a_wide_one_that_has_no_labels(seed):
+    # Seeds give the narrow one what lies around it, too, and it then becomes the wide one: 55 nats lower and more.
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(0.5, 0.2, (60, 2)), rng.normal(0, 1.5, (300, 2)), rng.normal(3, 1, (100, 2))])
+    labels = np.where(np.arange(460) < 8, 0, -1)
+    truth = np.eye(3)[np.repeat([0, 1, 2], [60, 300, 100])]
+    gm = GaussianMixture(3, random_state=0).fit(rows, labels=labels)
+    assert gm.loglik_ >= GaussianMixture(3, responsibilities_init=truth).fit(rows, labels=labels).loglik_ - 1e-2
+    assert np.sqrt(np.diagonal(gm.covariances_[0])).max() < 0.3
+
+
+def test_labelled_components_begin_with_their_own_rows():
+    # Component 2 has labels, and one row is of the background, which comes last.
+    allowed = np.ones((200, 4), dtype=bool)
+    allowed[:20] = [False, False, True, False]
+    allowed[20] = [False, False, False, True]
+    source = InMemory(Rows(X, label=allowed))
+    overall = given(source, None, Serial(), dense=True)
+    update = m_step(FAMILY_OF["VVV"], overall, np.ones(2), equal_mixing=False)
+    made = around_labelled(Sample(source.rows, X), 3, update, np.random.default_rng(0))
+    np.testing.assert_allclose(made.means[2], X[:20].mean(axis=0), rtol=1e-9)
+    smoothing = SMOOTHING * 199 / 3  # mass for each component
+    np.testing.assert_allclose(made.weights[2], (20 + smoothing) / (199 + 3 * smoothing), rtol=1e-9)
 
 
 def test_a_label_decides_against_any_distance():
