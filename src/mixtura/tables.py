@@ -38,11 +38,14 @@ CSV_ROWS = 65_536
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of a file: ``x`` (n, d), their d ``names``, and ``weight`` (n,) or None."""
+    """Columns of a file: ``x`` (n, d), their d ``names``, and beside them ``weight`` (n,), standard ``errors`` (n, d)
+    and ``labels`` (n,), or None."""
 
     x: FloatArray
     names: tuple[str, ...]
     weight: FloatArray | None = None
+    errors: FloatArray | None = None
+    labels: FloatArray | None = None
 
     @property
     def n_missing(self) -> int:
@@ -59,7 +62,13 @@ class _Source:
     load: Callable[[list[str]], list[FloatArray]]
 
 
-def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str | None = None) -> Table:
+def read_table(
+    path: PathLike,
+    columns: Sequence[str] | None = None,
+    weight: str | None = None,
+    errors: Sequence[str] | None = None,
+    labels: str | None = None,
+) -> Table:
     """Read numeric columns of a CSV, TSV, Parquet, Feather, Arrow or .npy file as float64.
 
     Parameters
@@ -67,11 +76,15 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
     path : str or path-like
         The ending of the name says what the file is.  Text files have a line of column names first.
     columns : sequence of str, optional
-        Columns to read, in this order; default all that are numeric, but neither the weights nor
-        columns without a name (the row numbers that pandas and R write).  The columns of a .npy
+        Columns to read, in this order; default all that are numeric, but neither those named below
+        nor columns without a name (the row numbers that pandas and R write).  The columns of a .npy
         file are called x0, x1, ...
     weight : str, optional
         Column with one weight per row.
+    errors : sequence of str, optional
+        Columns of standard errors, one for each of the ``columns``, in their order.
+    labels : str, optional
+        Column with one label per row.
 
     Returns
     -------
@@ -82,7 +95,8 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
     ------
     ValueError
         If the file is missing, a folder, not a table, without rows or without numeric columns; or
-        if a column that is named does not exist, is named twice or is not numeric.
+        if a column that is named does not exist, is named twice or is not numeric, or ``errors``
+        are not as many as columns.
     ImportError
         If pyarrow is missing, which all but .npy files need.
 
@@ -99,17 +113,27 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
     reader = _by_ending(READERS, path, "read")
     try:
         source = reader(Path(path))
-        return _select(source, path, columns, weight)
+        return _select(source, path, columns, weight, errors, labels)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {reason(error)}") from error
 
 
-def _select(source: _Source, path: PathLike, columns: Sequence[str] | None, weight: str | None) -> Table:
+def _select(
+    source: _Source,
+    path: PathLike,
+    columns: Sequence[str] | None,
+    weight: str | None,
+    errors: Sequence[str] | None,
+    labels: str | None,
+) -> Table:
+    beside = [name for name in (weight, *(errors or ()), labels) if name is not None]
     if twice := _first_repeated(source.names):
         raise ValueError(f"{path} has two columns called {twice!r}: give each a name of its own")
     if columns is None:
         columns = [
-            name for name in source.names if name not in source.other and name != weight and not _is_row_number(name)
+            name
+            for name in source.names
+            if name not in source.other and name not in beside and not _is_row_number(name)
         ]
         if not columns:
             found = [f"{name!r} ({source.other.get(name, 'numbers')})" for name in source.names]
@@ -121,7 +145,12 @@ def _select(source: _Source, path: PathLike, columns: Sequence[str] | None, weig
         raise ValueError("expected at least one column, got none: name one, or leave the choice to mixtura")
     elif twice := _first_repeated(columns):
         raise ValueError(f"the column {twice!r} is named twice: name each column once")
-    wanted = [*columns] if weight is None or weight in columns else [*columns, weight]
+    if errors is not None and len(errors) != len(columns):
+        raise ValueError(
+            f"expected a column of errors for each of {_listed(columns)}, got {len(errors)} ({_listed(errors)}): "
+            "name as many, in the same order"
+        )
+    wanted = list(dict.fromkeys([*columns, *beside]))
     if absent := [name for name in wanted if name not in source.names]:
         raise ValueError(
             f"{path} has no column {_listed([repr(name) for name in absent])}: it has {_listed(source.names)}"
@@ -135,10 +164,20 @@ def _select(source: _Source, path: PathLike, columns: Sequence[str] | None, weig
     n_rows = len(loaded[wanted[0]])
     if n_rows == 0:
         raise ValueError(f"{path} has no rows: at least one is needed")
-    x = np.empty((n_rows, len(columns)))
-    for j, name in enumerate(columns):
-        x[:, j] = loaded[name]
-    return Table(x, tuple(columns), None if weight is None else loaded[weight])
+
+    def side_by_side(names: Sequence[str]) -> FloatArray:
+        x = np.empty((n_rows, len(names)))
+        for j, name in enumerate(names):
+            x[:, j] = loaded[name]
+        return x
+
+    return Table(
+        side_by_side(columns),
+        tuple(columns),
+        None if weight is None else loaded[weight],
+        None if errors is None else side_by_side(errors),
+        None if labels is None else loaded[labels],
+    )
 
 
 def _read_text(path: Path, delimiter: str) -> _Source:

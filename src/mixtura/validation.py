@@ -262,6 +262,20 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
     return np.einsum("njj->nj", array) if diagonal else array
 
 
+def standard_errors(values: Array | None, x: Array, names: Sequence[str]) -> Array | None:
+    """Variances (n, d) of errors whose standard deviations are given; what they are beside a missing value is left."""
+    if values is None:
+        return None
+    wrong = ~((values >= 0) & (values <= SQUARABLE[1] ** 0.5)) & ~np.isnan(x)
+    if wrong.any():
+        row, column = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"standard errors must be from 0 to {SQUARABLE[1] ** 0.5:.0e}, but that of {names[column]!r} in row {row} "
+            f"is {values[row, column]:g}: leave out the value if it tells nothing"
+        )
+    return np.square(np.where(np.isnan(x), 0.0, values))
+
+
 def _check_errors(part: Array, start: int | None) -> None:
     """Refuse errors that are no covariances, of rows from ``start`` on; None, if they are those of all rows."""
 
