@@ -237,6 +237,66 @@ def test_predictions_with_gaps_are_the_estimators(run: Run, model: Path, gaps: P
     np.testing.assert_allclose(table.x[5, 1:3], gm.weights_)
 
 
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    """Old Faithful with standard errors, gaps beside which there are none, and a column of labels with gaps."""
+    frame, rng = pd.read_csv(FAITHFUL), np.random.default_rng(0)
+    frame["de"], frame["dw"] = rng.uniform(0.1, 0.3, len(frame)), rng.uniform(1.0, 5.0, len(frame))
+    frame.loc[::9, ["waiting", "dw"]] = np.nan
+    frame["known"] = np.where(np.arange(len(frame)) % 7 > 0, np.nan, (frame["eruptions"] > 3).astype(float))
+    frame.loc[1, "known"] = -1
+    frame.to_csv(tmp_path / "measured.csv", index=False)
+    return tmp_path / "measured.csv"
+
+
+def test_fit_with_errors_and_labels_is_the_fit_of_the_estimator(run: Run, measured: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.json"
+    arguments = ("--errors", "de,dw", "--labels", "known")
+    status, printed, _ = run("fit", measured, "-k", 2, *arguments, "--json", "--out", out)
+    assert status == 0
+    frame = pd.read_csv(measured)
+    rows, variances = frame[["eruptions", "waiting"]].to_numpy(), frame[["de", "dw"]].to_numpy() ** 2
+    labels = frame["known"].fillna(-1)
+    gm = GaussianMixture(2, random_state=0).fit(rows, labels=labels, error_covariance=variances)
+    facts = json.loads(printed)
+    assert facts["feature_names"] == ["eruptions", "waiting"]  # neither errors nor labels are features
+    assert facts["fit"]["loglik"] == pytest.approx(gm.loglik_, rel=1e-12)
+    assert gm.means_[0, 0] < gm.means_[1, 0]
+    np.testing.assert_allclose([one["mean"] for one in facts["components"]], gm.means_, rtol=1e-9)
+
+    predicted = tmp_path / "o.csv"
+    status, _, _ = run("predict", out, measured, "--errors", "de,dw", "-o", predicted, "--proba", "--density")
+    assert status == 0
+    table = read_table(predicted).x
+    np.testing.assert_array_equal(table[:, 0], gm.predict(rows, error_covariance=variances))
+    np.testing.assert_allclose(table[:, 1:3], gm.predict_proba(rows, error_covariance=variances), atol=1e-9)
+    np.testing.assert_allclose(table[:, 3], gm.score_samples(rows, error_covariance=variances), rtol=1e-9)
+    # Errors follow the columns that are named.
+    turned = ("--columns", "waiting,eruptions", "--errors", "dw,de", "--labels", "known")
+    facts = json.loads(run("fit", measured, "-k", 2, *turned, "--json")[1])
+    assert facts["fit"]["loglik"] == pytest.approx(gm.loglik_, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--errors", "de"], "a column of errors for each of eruptions, waiting, dw, known, got 1 (de)"),
+        (["--columns", "eruptions", "--errors", "waiting"], "in row 0 is nan: leave out the value"),
+        (["--columns", "eruptions", "--errors", "minus"], "no column 'minus'"),
+        (["--columns", "de", "--errors", "known"], "that of 'de' in row 1 is -1"),
+        (["--columns", "de", "--labels", "eruptions"], "labels must be 272 integers"),
+        (["--columns", "eruptions", "--labels", "known", "-k", "1"], "got 1.0 in row 0: number the components from 0"),
+    ],
+)
+def test_errors_and_labels_that_cannot_be(
+    says_no: Callable[..., str], measured: Path, arguments: list[str], words: str
+) -> None:
+    frame = pd.read_csv(measured)
+    frame.loc[0, "known"] = 1
+    frame.to_csv(measured, index=False)
+    assert words in says_no("fit", measured, "-k", 2, *arguments)
+
+
 def test_one_value_is_missing(run: Run, tmp_path: Path) -> None:
     io.write_whole(tmp_path / "t.csv", "a,b\n1,2\n3,\n2,5\n")
     _, out, err = run("fit", tmp_path / "t.csv", "-k", 1, "--type", "diag")
@@ -645,6 +705,26 @@ def test_select_with_gaps_is_the_selection_of_the_library(run: Run, gaps: Path, 
     assert GaussianMixture.load(out).loglik_ == selection.best_.loglik_
     _, said, _ = run("select", gaps, "-k", 2, "--types", "EEE")
     assert said.count("272 rows, 2 features, 33 values missing") == 2
+
+
+def test_select_with_errors_and_weights_is_the_selection_of_the_library(run: Run, measured: Path) -> None:
+    frame = pd.read_csv(measured)
+    frame["w"] = np.random.default_rng(0).uniform(0.5, 2.0, len(frame))
+    frame.drop(columns="known").to_csv(measured, index=False)
+    arguments = ("-k", "1:3", "--types", "EEE,VVV", "--weight", "w", "--errors", "de,dw", "--effective-size", "--json")
+    status, printed, _ = run("select", measured, *arguments)
+    assert status == 0
+    selection = select(
+        frame[["eruptions", "waiting"]].to_numpy(),
+        range(1, 4),
+        ["EEE", "VVV"],
+        sample_weight=frame["w"],
+        error_covariance=np.where(frame[["eruptions", "waiting"]].isna(), 0.0, frame[["de", "dw"]] ** 2),
+        effective_size=True,
+        random_state=0,
+    )
+    found = [one["bic"] for one in json.loads(printed)["table"]]
+    assert found == pytest.approx([one["bic"] for one in selection.records], rel=1e-9)
 
 
 def test_select_says_what_it_found(run: Run, tmp_path: Path) -> None:

@@ -461,7 +461,7 @@ def test_what_is_refused():
         gm.impute([[0.0, np.nan, 1.0]])
     with pytest.raises(ValueError, match="random_state must be"):
         gm.impute(X, strategy="draw", random_state="today")
-    with pytest.raises(ValueError, match="unique column names"):
+    with pytest.raises(ValueError, match="columns of different names, got two called"):
         MixtureImputer().fit_transform(pd.DataFrame(holes(50, 2), columns=["a", "a"]))
     with pytest.raises(NotFittedError):
         GaussianMixture().impute(X)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from cases import FAMILIES, blobs, start, started, unfinished
 from mixtura import GaussianMixture
+from mixtura.engine import Serial
+from mixtura.families import FAMILIES as FAMILY_OF
+from mixtura.initialize import SMOOTHING, Sample, around_labelled, known_means
+from mixtura.rows import InMemory, Rows
+from mixtura.statistics import given
+from mixtura.update import m_step
 from refusing import refused
 
 X = blobs(200, 2)
@@ -83,6 +90,32 @@ def test_components_without_labels_find_rows_of_their_own():
     assert len(np.unique(gm.labels_[truth == 0])) == len(np.unique(gm.labels_[truth == 2])) == 1
 
 
+@pytest.mark.parametrize("seed", [5, 7, 9, 10])
+def test_a_narrow_component_within_a_wide_one_that_has_no_labels(seed):
+    # Seeds give the narrow one what lies around it, too, and it then becomes the wide one: 55 nats lower and more.
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(0.5, 0.2, (60, 2)), rng.normal(0, 1.5, (300, 2)), rng.normal(3, 1, (100, 2))])
+    labels = np.where(np.arange(460) < 8, 0, -1)
+    truth = np.eye(3)[np.repeat([0, 1, 2], [60, 300, 100])]
+    gm = GaussianMixture(3, random_state=0).fit(rows, labels=labels)
+    assert gm.loglik_ >= GaussianMixture(3, responsibilities_init=truth).fit(rows, labels=labels).loglik_ - 1e-2
+    assert np.sqrt(np.diagonal(gm.covariances_[0])).max() < 0.3
+
+
+def test_labelled_components_begin_with_their_own_rows():
+    # Component 2 has labels, and one row is of the background, which comes last.
+    allowed = np.ones((200, 4), dtype=bool)
+    allowed[:20] = [False, False, True, False]
+    allowed[20] = [False, False, False, True]
+    source = InMemory(Rows(X, label=allowed))
+    overall = given(source, None, Serial(), dense=True)
+    update = m_step(FAMILY_OF["VVV"], overall, np.ones(2), equal_mixing=False)
+    made = around_labelled(Sample(source.rows, X), 3, update, np.random.default_rng(0))
+    np.testing.assert_allclose(made.means[2], X[:20].mean(axis=0), rtol=1e-9)
+    smoothing = SMOOTHING * 199 / 3  # mass for each component
+    np.testing.assert_allclose(made.weights[2], (20 + smoothing) / (199 + 3 * smoothing), rtol=1e-9)
+
+
 def test_a_label_decides_against_any_distance():
     # The row lies on one component, its label says the other: eighty deviations away.
     rng = np.random.default_rng(4)
@@ -128,7 +161,12 @@ def test_labels_weigh_like_their_rows():
         (np.where(np.arange(200) == 7, -2, 0), "got -2 in row 7"),
         (np.zeros(199, dtype=int), "labels must be 200 integers"),
         (np.full(200, 0.5), "labels must be 200 integers"),
-        (np.full(200, np.nan), "labels must be 200 integers"),
+        (np.full(200, np.nan), "that of row 0 is missing: write -1 for a row whose component is not known"),
+        (np.where(np.arange(200) == 7, np.nan, 0), "that of row 7 is missing: write -1"),
+        ([*[0] * 9, None, *[1] * 190], "that of row 9 is missing: write -1"),
+        (pd.Series([*[0] * 9, pd.NA, *[1] * 190], dtype="Int64"), "that of row 9 is missing: write -1"),
+        (np.ma.masked_array(np.zeros(200, dtype=int), mask=np.arange(200) == 4), "that of row 4 is missing: write -1"),
+        (np.full(200, "0", dtype=object), "labels must be 200 integers"),
         (np.ones((200, 2), dtype=bool), "labels must have shape \\(200,\\) or \\(200, 3\\), got \\(200, 2\\)"),
         (np.arange(600).reshape(200, 3) != 15, None),
         (np.tile(np.arange(200)[:, None] != 5, (1, 3)), "row 5 has none"),
@@ -141,6 +179,38 @@ def test_labels_that_cannot_be(labels, words):
         return
     with pytest.raises(ValueError, match=words):
         gm.fit(X, labels=labels)
+
+
+def test_labels_in_nullable_frames():
+    labels = np.where(np.arange(200) % 5 == 0, np.arange(200) % 3, -1)
+    settings = {"n_components": 3, "random_state": 0}
+    wanted = GaussianMixture(**settings).fit(X, labels=labels).means_
+    for same in (pd.Series(labels, dtype="Int64"), pd.Series(list(labels), dtype=object), labels.astype(float)):
+        np.testing.assert_array_equal(GaussianMixture(**settings).fit(X, labels=same).means_, wanted)
+    wanted = GaussianMixture(**settings).fit(X, labels=MASK).means_
+    mask = pd.DataFrame(MASK).astype("boolean")
+    np.testing.assert_array_equal(GaussianMixture(**settings).fit(X, labels=mask).means_, wanted)
+
+
+def test_what_a_row_may_belong_to():
+    x = np.zeros((3, 1))
+    mask = np.array([[True, False], [True, True], [False, True]])
+    behind = np.column_stack([mask, [False, True, False]])
+    numbers = Rows(x, label=np.array([0, -1, 1]))
+    for rows in (numbers, Rows(x, label=mask), Rows(x, label=behind)):
+        np.testing.assert_array_equal(rows.allowed(2), mask.T)
+        np.testing.assert_array_equal(rows.allowed(3), behind.T)
+    assert Rows(x).allowed(2) is None
+
+
+def test_a_row_that_may_be_background_does_not_say_where_its_component_is():
+    # Half of those that may belong to the first component are strays: a start that believed them would be off.
+    rows = np.concatenate([X, X + 100.0])
+    mask = np.ones((400, 4), dtype=bool)
+    mask[:100] = [True, False, False, False]
+    mask[200:] = [True, False, False, True]
+    sample = Sample(Rows(rows, label=mask), rows)
+    np.testing.assert_allclose(known_means(sample, 3)[0], X[:100].mean(axis=0), rtol=1e-12)
 
 
 def test_a_start_without_weight_for_a_labelled_row():

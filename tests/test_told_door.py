@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy.optimize import minimize
 from scipy.stats import norm
 
 from cases import blobs
-from mixtura import GaussianMixture
+from mixtura import GaussianMixture, MixtureImputer, select
+from mixtura.available import mean_errors
+from mixtura.rows import Rows
 from refusing import refused
 
 N, D = 80, 2
@@ -38,8 +41,12 @@ def matrices(change=None, row=5):
         (matrices([[1.0, 2.0], [2.0, 1.0]]), "no negative eigenvalue, but that of row 5"),
         (matrices([[-1.0, 0.0], [0.0, 1.0]]), "not be negative, but a variance of row 5"),
         (matrices([[0.0, 0.1], [0.1, 1.0]]), "row 5"),
-        (np.ones((N - 1, D)), "shape \\(80, 2\\), \\(80, 2, 2\\) or \\(2,\\), got \\(79, 2\\)"),
+        (np.ones((N - 1, D)), "shape \\(80, 2\\), \\(80, 2, 2\\), \\(2,\\) or \\(2, 2\\), got \\(79, 2\\)"),
         (np.ones((N, D, D + 1)), "got \\(80, 2, 3\\)"),
+        ([[1.0, 0.5], [0.2, 1.0]], "symmetric, but that of all rows is not"),
+        ([[1.0, 2.0], [2.0, 1.0]], "no negative eigenvalue, but that of all rows"),
+        ([1.0, -1.0], "not be negative, but a variance of all rows is -1"),
+        ([[1.0, 0.0], [0.0, np.inf]], "finite, but that of all rows"),
         ("large", "array of numbers"),
         (np.full((N, D), 1j), "array of numbers"),
     ],
@@ -71,6 +78,44 @@ def test_one_value_for_each_feature():
         GaussianMixture(2, random_state=0).fit(rows, error_covariance=np.full(N, 0.2)).means_,
         GaussianMixture(2, random_state=0).fit(rows, error_covariance=0.2).means_,
     )
+
+
+@pytest.mark.parametrize("rows", [X, GAPS])
+def test_one_matrix_for_all_rows(rows):
+    matrix = np.array([[0.3, 0.1], [0.1, 0.2]])
+    one, every = (
+        GaussianMixture(2, random_state=0).fit(rows, error_covariance=errors)
+        for errors in (matrix, np.tile(matrix, (N, 1, 1)))
+    )
+    np.testing.assert_allclose(one.means_, every.means_, rtol=1e-9)
+    np.testing.assert_allclose(one.covariances_, every.covariances_, rtol=1e-9)
+    for method in ("predict_proba", "score_samples"):
+        np.testing.assert_allclose(
+            getattr(one, method)(rows, error_covariance=matrix),
+            getattr(one, method)(rows, error_covariance=np.tile(matrix, (N, 1, 1))),
+            rtol=1e-9,
+            atol=1e-12,
+        )
+
+
+def test_of_as_many_rows_as_features_errors_are_variances():
+    gm, square = fit(), np.array([[0.3, 0.1], [0.1, 0.2]])
+    np.testing.assert_array_equal(
+        gm.score_samples(X[:D], error_covariance=square),
+        gm.score_samples(X[:D], error_covariance=[np.diag(own) for own in square]),
+    )
+    others = gm.score_samples(X[: D + 1], error_covariance=square)[:D]
+    assert not np.allclose(gm.score_samples(X[:D], error_covariance=square), others)
+
+
+def test_the_mean_error_is_that_of_what_is_there():
+    errors = np.random.default_rng(0).uniform(0.1, 0.5, size=(N, D))
+    weight = np.arange(N) % 3 + 1.0
+    gone = np.isnan(GAPS)
+    rows = Rows(GAPS, weight=weight, missing=gone, noise=np.where(gone, 0.0, errors))
+    wanted = np.ma.average(np.ma.masked_array(errors, gone), axis=0, weights=weight)
+    np.testing.assert_allclose(mean_errors(rows), wanted, rtol=1e-12)
+    np.testing.assert_allclose(mean_errors(Rows(X, noise=errors)), errors.mean(axis=0), rtol=1e-12)
 
 
 def test_errors_of_what_is_missing_play_no_part():
@@ -125,6 +170,48 @@ def test_gaps_as_frames_have_them(gap):
     np.testing.assert_array_equal(
         GaussianMixture(2, random_state=0).fit(frame).means_, GaussianMixture(2, random_state=0).fit(wanted).means_
     )
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA])
+def test_gaps_among_objects(gap):
+    objects, gaps = X.astype(object), X.copy()
+    objects[3, 1], gaps[3, 1] = gap, np.nan
+    wanted = GaussianMixture(2, random_state=0).fit(gaps)
+    frame = pd.DataFrame(objects, columns=["a", "b"], index=range(5, 5 + N))
+    for rows in (objects, objects.tolist(), frame):
+        gm = GaussianMixture(2, random_state=0).fit(rows)
+        np.testing.assert_array_equal(gm.means_, wanted.means_)
+        np.testing.assert_array_equal(gm.mixture_.logpdf(rows), wanted.score_samples(gaps))
+        np.testing.assert_array_equal(np.asarray(gm.impute(rows), dtype=float), wanted.impute(gaps))
+    filled = gm.impute(frame)
+    assert filled.index.equals(frame.index)
+    assert [str(kind) for kind in filled.dtypes] == ["object", "float64"]  # what has no gap stays as it is
+    np.testing.assert_array_equal(
+        GaussianMixture(1).fit(gaps, error_covariance=np.where(np.isnan(gaps), gap, 0.1)).means_,
+        GaussianMixture(1).fit(gaps, error_covariance=0.1).means_,
+    )
+
+
+def twice_a(library):
+    rows = np.where(X > 1.5, np.nan, X)
+    return pd.DataFrame(rows, columns=["a", "a"]) if library == "pandas" else pa.table([*rows.T], ["a", "a"])
+
+
+@pytest.mark.parametrize("library", ["pandas", "pyarrow"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda frame: GaussianMixture(2).fit(frame),
+        lambda frame: fit().predict(frame),
+        lambda frame: fit().impute(frame),
+        lambda frame: select(frame, [1], ["EII"]),
+        lambda frame: MixtureImputer().fit(frame),
+        lambda frame: MixtureImputer().fit(X).transform(frame),
+        lambda frame: fit(error_covariance=frame),
+    ],
+)
+def test_two_columns_of_one_name(call, library):
+    assert "must have columns of different names, got two called 'a'" in refused(call, twice_a(library))
 
 
 def test_a_weight_of_zero_is_an_absent_row_with_gaps():
@@ -192,7 +279,25 @@ def test_a_histogram_by_its_exact_likelihood(covariance_type, shared):
     best = minimize(loss, np.array([0.0, 0.0, 4.0, 0.0, 0.0][: 4 if shared else 5]), options={"gtol": 1e-5})
     assert gm.loglik_ == pytest.approx(-best.fun, abs=1e-3)
     np.testing.assert_allclose(np.sort(gm.means_[:, 0]), np.sort(best.x[1:3]), atol=3e-3)
-    assert len(gm.labels_) == np.count_nonzero(found)
+    assert len(gm.labels_) == len(found)
+
+
+@pytest.mark.parametrize("name", ["labels_init", "init", "responsibilities_init"])
+def test_a_start_says_of_every_bin_where_it_belongs(name):
+    edges = np.append(EDGES[:-1], [50.0, 1e3, np.inf])  # the last ones are empty
+    found, _ = counts(edges)
+    found[0] = 0
+    labels = (np.arange(len(found)) > 6).astype(int)
+    own = {name: np.eye(2)[labels] if name == "responsibilities_init" else labels}
+    gm = GaussianMixture(2, max_iter=500, **own).fit_histogram(edges, found)
+    assert gm.means_[0, 0] < gm.means_[1, 0]
+    assert len(gm.labels_) == len(found)
+    held = GaussianMixture(2, random_state=0).fit_histogram(edges, found)
+    assert gm.loglik_ == pytest.approx(held.loglik_, abs=1e-2)
+    if name == "labels_init":
+        assert f"{len(found)} integers" in refused(
+            GaussianMixture(2, labels_init=labels[found > 0]).fit_histogram, edges, found
+        )
 
 
 @pytest.mark.parametrize("noise", [None, True])
@@ -256,7 +361,7 @@ def test_histograms_that_cannot_be(edges, found, words):
 
 
 def test_what_came_is_said_in_one_line():
-    message = refused(GaussianMixture(2).fit, X, labels=pd.Series([0.0, None] * (N // 2)))
+    message = refused(GaussianMixture(2).fit, X, labels=pd.Series([0.0, 0.5] * (N // 2)))
     assert "\n" not in message
 
 

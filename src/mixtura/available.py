@@ -62,6 +62,21 @@ def errors(rows: Rows) -> Array:
     return rows.noise if rows.noise.ndim == 2 else np.einsum("njj->nj", rows.noise)
 
 
+def mean_errors(rows: Rows) -> Array:
+    """Mean (d,) of the variances of the errors that the values that are there have."""
+    weight, there = _present(rows)
+    # Where nothing is, there is no error.
+    return np.asarray(weight @ np.ascontiguousarray(errors(rows)) / (weight @ there))
+
+
+def _present(rows: Rows) -> tuple[Array, Array]:
+    """Weights (n,) of the rows, and 1 for the entries (n, d) that are there, 0 for the others."""
+    there = np.ones(rows.x.shape)
+    if rows.missing is not None:
+        there[rows.missing] = 0.0
+    return np.ones(len(rows)) if rows.weight is None else rows.weight, there
+
+
 def reliability(rows: Rows, variances: Array) -> Array:
     """a (n, d), the features having these ``variances`` (d,)."""
     own = np.where(variances > 0, variances, 1.0)
@@ -73,8 +88,7 @@ def reliability(rows: Rows, variances: Array) -> Array:
 
 def moments(rows: Rows) -> tuple[Array, Array]:
     """Mean (d,) and variance (d,) of the values that are there, with their errors."""
-    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-    there = np.ones(rows.x.shape) if rows.missing is None else 1.0 - rows.missing
+    weight, there = _present(rows)
     mass = weight @ there
     x = _without_nan(rows)
     mean = weight @ x / mass
@@ -82,7 +96,7 @@ def moments(rows: Rows) -> tuple[Array, Array]:
 
 
 def _without_nan(rows: Rows) -> Array:
-    x = np.array(rows.x, dtype=np.float64)
+    x = np.array(rows.x, dtype=np.float64, order="C")  # products of another order would have other bits
     if rows.missing is not None:
         x[rows.missing] = 0.0
     return x
@@ -109,7 +123,7 @@ def _fitted(
     """The Gaussian of all rows, by EM from these moments."""
     d = source.n_features
     family = FAMILIES["VVV" if correlated else "VVI"]
-    less = np.average(errors(source.rows), axis=0, weights=source.rows.weight)
+    less = mean_errors(source.rows)
     own = np.maximum(variance - less, LEFT * variance)
     own = np.where(own > 0, own, 1.0)
     total = Statistics(0.0, source.total, np.array([source.total]), np.zeros((1, d)), np.zeros((1, d)), mean[None])

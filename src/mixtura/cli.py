@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import GaussianMixture, Mixture, Selection, __version__, io, validation
+from mixtura import GaussianMixture, Mixture, Selection, __version__, evaluate, io, validation
+from mixtura.engine import make_engine
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
 from mixtura.reading import Table, feature_names, read_table
+from mixtura.rows import UNKNOWN, Rows
 from mixtura.select import CRITERIA, selected
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
 from mixtura.tables import check_table, write_table, write_text
@@ -134,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_columns(fit)
     fit.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    _add_errors(fit)
+    fit.add_argument(
+        "--labels",
+        metavar="COLUMN",
+        help="column with the component of each row, 0, 1, ..., as far as it is known: -1 or empty where not",
+    )
     fit.add_argument("--out", metavar="FILE", help="write the model, as JSON")
     fit.add_argument("--plot", metavar="FILE", help="draw the model and the rows: .png, .svg, .pdf")
     _add_seed(fit)
@@ -151,6 +159,12 @@ def _parser() -> argparse.ArgumentParser:
     select.add_argument("--time", type=_seconds, metavar="SECONDS", help="begin nothing new after so many seconds")
     _add_columns(select)
     select.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    select.add_argument(
+        "--effective-size",
+        action="store_true",
+        help="weights say how much a row stands for, not how often it came: count as many rows as tell as much",
+    )
+    _add_errors(select)
     select.add_argument("--out", metavar="FILE", help="write the chosen model, as JSON")
     select.add_argument("--table", metavar="FILE", help="write the table of all models: .csv, .tsv, .parquet")
     select.add_argument("--plot", metavar="FILE", help="draw the criterion: .png, .svg, .pdf")
@@ -162,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("data", metavar="DATA")
     _add_table(predict)
     _add_columns(predict)
+    _add_errors(predict)
     predict.add_argument("--proba", action="store_true", help="also the probability of each component: p0, p1, ...")
     predict.add_argument("--density", action="store_true", help="also log_density")
 
@@ -179,6 +194,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_columns(parser: _Parser) -> None:
     parser.add_argument("--columns", type=_names, metavar="A,B", help="columns to use, instead of all numeric ones")
+
+
+def _add_errors(parser: _Parser) -> None:
+    parser.add_argument(
+        "--errors",
+        type=_names,
+        metavar="A,B",
+        help="columns of standard errors (standard deviations, in the units of the values), one for each column that "
+        "is used, in the same order",
+    )
 
 
 def _add_seed(parser: _Parser) -> None:
@@ -304,7 +329,9 @@ def _fit(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None:
         _check_picture(arguments.plot)
     with _progress(f"reading {arguments.data}"):
-        table = read_table(arguments.data, arguments.columns, arguments.weight)
+        table = read_table(
+            arguments.data, arguments.columns, arguments.weight, errors=arguments.errors, labels=arguments.labels
+        )
     gm = GaussianMixture(arguments.k, covariance_type=arguments.type, random_state=arguments.seed)
     _fitted(table, gm)
     if arguments.out is not None:
@@ -344,10 +371,12 @@ def _say_missing(table: Table) -> None:
 
 def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
     _check_values(table)
+    errors = validation.standard_errors(table.errors, table.x, table.names)
+    labels = None if table.labels is None else np.where(np.isnan(table.labels), UNKNOWN, table.labels)
     rows = counted(len(table.x), "row")
     with _progress(f"fitting {counted(gm.n_components, 'component')} to {rows}"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # said below
-        gm.fit(table.x, sample_weight=table.weight)
+        gm.fit(table.x, sample_weight=table.weight, labels=labels, error_covariance=errors)
     for subject, remark in gm.remarks_.items():
         if subject != "convergence":  # said in words that suit a command
             _say(f"warning: {remark}")
@@ -369,8 +398,9 @@ def _select(arguments: argparse.Namespace) -> None:
     if arguments.plot is not None:
         _check_picture(arguments.plot)
     with _progress(f"reading {arguments.data}"):
-        table = read_table(arguments.data, arguments.columns, arguments.weight)
+        table = read_table(arguments.data, arguments.columns, arguments.weight, errors=arguments.errors)
     _check_values(table)
+    errors = validation.standard_errors(table.errors, table.x, table.names)
     with _progress("comparing models") as say:
         selection = selected(
             table.x,
@@ -380,6 +410,8 @@ def _select(arguments: argparse.Namespace) -> None:
             sample_weight=table.weight,
             time_budget=arguments.time,
             random_state=arguments.seed,
+            error_covariance=errors,
+            effective_size=arguments.effective_size,
             progress=lambda done, total: say(f"comparing models: {done} of {total}"),
             names=table.names,
         )
@@ -420,7 +452,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         check_table(arguments.out)
     document, mixture = _read_model(arguments.model)
     with _progress(f"reading {arguments.data}"):
-        table = read_table(arguments.data, arguments.columns or document["feature_names"])
+        table = read_table(arguments.data, arguments.columns or document["feature_names"], errors=arguments.errors)
     if len(table.names) != mixture.n_features:
         raise ValueError(
             f"the model has {mixture.n_features} features, but {len(table.names)} columns of "
@@ -429,14 +461,17 @@ def _predict(arguments: argparse.Namespace) -> None:
         )
     validation.finite(table.x, table.names, missing=True)
     _say_missing(table)
+    errors, missing = validation.standard_errors(table.errors, table.x, table.names), validation.missing(table.x)
+    rows = Rows(table.x, missing=missing, noise=validation.error_covariance(errors, table.x, missing))
     with _progress(f"predicting {len(table.x)} rows"):
-        columns: dict[str, NDArray[Any]] = {"label": mixture.predict(table.x)}
+        asked = mixture, rows, make_engine()
+        columns: dict[str, NDArray[Any]] = {"label": evaluate.labels(*asked)}
         if arguments.proba:
-            probabilities = mixture.responsibilities(table.x)
+            probabilities = evaluate.responsibilities(*asked)
             columns |= {f"p{k}": probabilities[:, k] for k in range(mixture.n_components)}
             columns |= {} if mixture.background is None else {"p_noise": probabilities[:, -1]}
         if arguments.density:
-            columns["log_density"] = mixture.logpdf(table.x)
+            columns["log_density"] = evaluate.log_density(*asked)
     _put_table(arguments.out, columns)
 
 

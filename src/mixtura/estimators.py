@@ -285,10 +285,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             background); or a boolean mask of components that are allowed.  ``loglik_`` is then that of rows and labels
             together.  With ``noise`` a mask may have a last column for the background; without it, rows that may belong
             to any component may belong to it, too.
-        error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
+        error_covariance : array-like of shape (n, d), (n, d, d), (d,) or (d, d), or None
             Variances, or covariances, of the errors that the rows were measured with, in squared units of the data.
-            The mixture is then that of the points without their errors (extreme deconvolution: Bovy, Hogg and Roweis,
-            Annals of Applied Statistics 5, 2011).
+            (d,) are variances for all rows, (d, d) is a covariance matrix for all rows; where n = d, (d, d) are taken
+            for variances (n, d), and a matrix for all has to come n times.  The mixture is then that of the points
+            without their errors (extreme deconvolution: Bovy, Hogg and Roweis, Annals of Applied Statistics 5, 2011).
 
         Returns
         -------
@@ -325,7 +326,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         -------
         GaussianMixture
             The estimator itself; ``loglik_`` is the sum of count times log probability of the bins, and ``labels_`` are
-            those of the bins that are not empty.
+            those of all bins, as those of a start (``labels_init``, ``responsibilities_init``) are.
 
         Raises
         ------
@@ -522,6 +523,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept or
         compared."""
         X = validation.with_gaps(X)
+        if frames.is_frame(X):
+            validation.distinct_names(frames.names(X))
         ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
         if ndim == 1 and (reset or self.n_features_in_ == 1):
             X = np.asarray(X)[:, None]
@@ -530,6 +533,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         validation.finite(x, getattr(self, "feature_names_in_", None), missing=True)
         missing = validation.missing(x)
         if frames.is_frame(error_covariance):  # NumPy takes no NA for a number
+            validation.distinct_names(frames.names(error_covariance), "error_covariance")
             error_covariance = frames.as_array(error_covariance)
         return Rows(
             x,
@@ -829,7 +833,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
             "mean": the conditional expectation, which is the best guess of each value by itself, but makes all of them
             together vary too little; "draw": a draw from the conditional distribution, that of several values of a row
             together, for estimates that are made of the filled rows (see :class:`MixtureImputer`).
-        error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
+        error_covariance : array-like of shape (n, d), (n, d, d), (d,) or (d, d), or None
             As in :meth:`fit`, in squared units of the data: what there is keeps its error, what is filled in has none.
         random_state : int, numpy.random.Generator, numpy.random.RandomState or None
             Source of draws; None: the estimator's own, from which :meth:`sample` draws, so that each call gives others.

@@ -55,9 +55,9 @@ def library(X: Any) -> str:
     return str(nw.get_native_namespace(X).__name__)
 
 
-def column_names(X: Any) -> list[str]:
-    """Names of the columns of a frame."""
-    return [str(name) for name in nw.from_native(X, eager_only=True).columns]
+def names(X: Any) -> list[Any]:
+    """What the columns of a frame are called, whether they have names of their own or not."""
+    return [*(X.column_names if hasattr(X, "column_names") else X.columns)]
 
 
 def as_array(X: Any) -> NDArray[Any]:
@@ -81,7 +81,10 @@ def like(X: Any, x: Array, rows: Rows) -> Any:
         wanted = np.dtype(np.float32 if column.dtype == nw.Float32 else np.float64)
         kind = nw.Float32 if _narrow(wanted, x[gone, j]) == np.float32 else nw.Float64
         told, values = (nw.new_series(column.name, part, backend=table.implementation) for part in (~gone, x[:, j]))
-        columns.append(column.cast(kind).zip_with(told, values.cast(kind)))
+        if column.dtype == nw.Object:  # which may hold an NA that has no cast, and has no digits that x has not
+            columns.append(values)
+        else:
+            columns.append(column.cast(kind).zip_with(told, values.cast(kind)))
     return table.clone().with_columns(*columns).to_native()
 
 

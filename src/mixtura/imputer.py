@@ -172,6 +172,8 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         """
         check_is_fitted(self)
         validation.two_dimensional(X)
+        if frames.is_frame(X):  # before scikit-learn asks for them
+            validation.distinct_names(frames.names(X))
         validate_data(self, X, reset=False, skip_check_array=True)  # compares them, in the name of the imputer
         filled = self.estimator_.impute(X, strategy=self.strategy)
         asked = getattr(self, "_sklearn_output_config", {})  # what set_output leaves, and clone copies

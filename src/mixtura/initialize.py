@@ -10,7 +10,8 @@ The M-step of a start mixes some of the pooled scatter into each component (SMOO
 or two rows has no covariance of its own yet and would begin collapsed.  A start that the user gives is not smoothed.
 
 Where rows are labelled, the labels say which component is which: clusters are given the numbers that agree best with
-them, and labelled rows go where they belong.
+them, and labelled rows go where they belong.  Where only some of the components have labels, one start more leaves
+these with their own rows.
 
 With a background, starts are made on the rows that do not look like it, as if there were no others (background.py).
 
@@ -68,6 +69,10 @@ a start on these alone."""
 SHORT_RUNS = 8
 SIEVE = ((8, 3), (3, 10))
 """With n_init="auto": so many starts; at each stage so many of them, the best so far, go on to so many updates."""
+
+PARTLY_LABELLED = ((9, 3), (3, 40))
+"""The same where some of the components, but not all, have labelled rows, with the start that is around these: what it
+is worth takes longer to show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +195,7 @@ def agreeing(resp: Array, rows: Rows) -> Array:
     allowed = rows.allowed(k)
     if allowed is None:
         return resp
-    allowed = allowed[:k].T
+    allowed = allowed.T
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
     count = allowed.sum(axis=1)
     # A row says as much as it leaves open: nothing, if it may belong to any component.
@@ -256,11 +261,15 @@ def k_means_plus_plus(sample: Sample, k: int, update: MStep, rng: np.random.Gene
         seeds = _drawn(sample.z, weight, known_means(sample, k), k, rng, growth=0.0)
     else:
         seeds, _ = kmeans_plusplus(sample.z, k, sample_weight=weight, random_state=_seed(rng))
-    nearness = sample.z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)
+    return _from_labels(sample, _nearest(sample.z, seeds), k, update)
+
+
+def _nearest(z: Array, seeds: Array) -> NDArray[np.intp]:
+    """The nearest of the ``seeds`` (K, q) to each row of z (n, q)."""
+    nearness = z @ seeds.T - 0.5 * (seeds * seeds).sum(axis=1)
     # Equally near ones are told apart by the order of the seeds, not by rounding.
     size = np.abs(nearness).max(axis=1, keepdims=True)
-    nearest = (nearness >= nearness.max(axis=1, keepdims=True) - TIED * size).argmax(axis=1)
-    return _from_labels(sample, nearest, k, update)
+    return np.asarray((nearness >= nearness.max(axis=1, keepdims=True) - TIED * size).argmax(axis=1))
 
 
 TRUSTED = 0.75
@@ -269,7 +278,7 @@ TRUSTED = 0.75
 
 def known_means(sample: Sample, k: int) -> dict[int, Array]:
     """The means, in the frame, of the rows that belong to one component for sure, by its number."""
-    allowed = sample.rows.allowed(k)
+    allowed = sample.rows.allowed(k + 1)  # who may be of the background, too, does not belong to one for sure
     assert allowed is not None
     alone = allowed.sum(axis=0) == 1
     means = {}
@@ -286,8 +295,28 @@ def as_labelled(sample: Sample, k: int, update: MStep, rng: np.random.Generator)
         return k_means_plus_plus(sample, k, update, rng)
     allowed = sample.rows.allowed(k)
     assert allowed is not None
-    resp = allowed[:k].T / np.maximum(allowed[:k].sum(axis=0), 1)[:, None]
+    resp = allowed.T / np.maximum(allowed.sum(axis=0), 1)[:, None]
     return from_responsibilities(sample.rows, resp, update, 0)
+
+
+def around_labelled(sample: Sample, k: int, update: MStep, rng: np.random.Generator) -> Mixture:
+    """Labelled rows to their components, which have no others; the rest to the nearest of as many seeds among
+    themselves as there are components without labels.
+
+    A start that gives a labelled component what lies near it cannot tell a narrow one from a wide one around it.
+    """
+    known, allowed = known_means(sample, k), sample.rows.allowed(k + 1)
+    assert allowed is not None
+    free = np.array([i for i in range(k) if i not in known], dtype=np.intp)
+    sure = allowed.sum(axis=0) == 1
+    rest = np.flatnonzero(~sure & allowed[free].any(axis=0))
+    if not 0 < len(free) < k or len(rest) < len(free) or sample.z.shape[1] == 0:
+        return k_means_plus_plus(sample, k, update, rng)
+    z, weight = sample.z[rest], None if sample.rows.weight is None else sample.rows.weight[rest]
+    seeds, _ = kmeans_plusplus(z, len(free), sample_weight=weight, random_state=_seed(rng))
+    resp = np.where(sure, allowed[:k], 0.0).T
+    resp[rest, free[_nearest(z, seeds)]] = 1.0
+    return _made(sample.rows, resp, update)
 
 
 def _drawn(
@@ -478,7 +507,7 @@ def first_of_best(ranks: Sequence[Rank], total: float) -> int:
 
 
 def short_runs(
-    problem: Problem, sample: Sample, starts: list[Mixture]
+    problem: Problem, sample: Sample, starts: list[Mixture], sieve: tuple[tuple[int, int], ...] = SIEVE
 ) -> tuple[list[Mixture], list[int], list[Outcome]]:
     """Carry the starts a few passes on the sample, thinning them out on the way.
 
@@ -486,12 +515,12 @@ def short_runs(
     """
     on_sample = replace(problem, source=InMemory(sample.rows))
     total = sample.rows.total
-    runs = [passes(on_sample, start, tol=0.0, max_iter=SIEVE[-1][1]) for start in starts]
+    runs = [passes(on_sample, start, tol=0.0, max_iter=sieve[-1][1]) for start in starts]
     reached = [next(run) for run in runs]
 
     order = list(range(len(runs)))
     degenerate = [0] * len(runs)
-    for keep, updates in SIEVE:
+    for keep, updates in sieve:
         for i in order[:keep]:
             while reached[i].index < updates and reached[i].reason is None:
                 reached[i] = next(runs[i])

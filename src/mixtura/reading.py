@@ -77,13 +77,14 @@ def opened(path: PathLike) -> File:
         raise ValueError(f"cannot read {path}: {reason(error)}") from error
 
 
-def chosen(file: File, columns: Sequence[str] | None, weight: str | None) -> list[str]:
-    """The columns to read, checked: those that are named, or all that are numeric but the weights."""
+def chosen(file: File, columns: Sequence[str] | None, beside: Sequence[str]) -> list[str]:
+    """The columns to read, checked: those that are named, or all that are numeric but those ``beside``, which are
+    checked, too."""
     path, names, other = file.path, file.names, file.other
     if twice := _first_repeated(names):
         raise ValueError(f"{path} has two columns called {twice!r}: give each a name of its own")
     if columns is None:
-        columns = [name for name in names if name not in other and name != weight and not _is_row_number(name)]
+        columns = [name for name in names if name not in other and name not in beside and not _is_row_number(name)]
         if not columns:
             found = [f"{name!r} ({other.get(name, 'numbers')})" for name in names]
             raise ValueError(
@@ -94,7 +95,7 @@ def chosen(file: File, columns: Sequence[str] | None, weight: str | None) -> lis
         raise ValueError("expected at least one column, got none: name one, or leave the choice to mixtura")
     elif twice := _first_repeated(columns):
         raise ValueError(f"the column {twice!r} is named twice: name each column once")
-    wanted = [*columns] if weight is None or weight in columns else [*columns, weight]
+    wanted = list(dict.fromkeys([*columns, *beside]))
     if absent := [name for name in wanted if name not in names]:
         raise ValueError(f"{path} has no column {_listed([repr(name) for name in absent])}: it has {_listed(names)}")
     for name in wanted:
@@ -107,11 +108,14 @@ def chosen(file: File, columns: Sequence[str] | None, weight: str | None) -> lis
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of a file: ``x`` (n, d), their d ``names``, and ``weight`` (n,) or None."""
+    """Columns of a file: ``x`` (n, d), their d ``names``, and beside them ``weight`` (n,), standard ``errors`` (n, d)
+    and ``labels`` (n,), or None."""
 
     x: FloatArray
     names: tuple[str, ...]
     weight: FloatArray | None = None
+    errors: FloatArray | None = None
+    labels: FloatArray | None = None
 
     @property
     def n_missing(self) -> int:
@@ -119,7 +123,13 @@ class Table:
         return int(np.isnan(self.x).sum())
 
 
-def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str | None = None) -> Table:
+def read_table(
+    path: PathLike,
+    columns: Sequence[str] | None = None,
+    weight: str | None = None,
+    errors: Sequence[str] | None = None,
+    labels: str | None = None,
+) -> Table:
     """Read numeric columns of a CSV, TSV, Parquet, Feather, Arrow or .npy file as float64.
 
     Parameters
@@ -127,11 +137,15 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
     path : str or path-like
         The ending of the name says what the file is.  Text files have a line of column names first.
     columns : sequence of str, optional
-        Columns to read, in this order; default all that are numeric, but neither the weights nor
-        columns without a name (the row numbers that pandas and R write).  The columns of a .npy
+        Columns to read, in this order; default all that are numeric, but neither those named below
+        nor columns without a name (the row numbers that pandas and R write).  The columns of a .npy
         file are called x0, x1, ...
     weight : str, optional
         Column with one weight per row.
+    errors : sequence of str, optional
+        Columns of standard errors, one for each of the ``columns``, in their order.
+    labels : str, optional
+        Column with one label per row.
 
     Returns
     -------
@@ -142,7 +156,8 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
     ------
     ValueError
         If the file is missing, a folder, not a table, without rows or without numeric columns; or
-        if a column that is named does not exist, is named twice or is not numeric.
+        if a column that is named does not exist, is named twice or is not numeric, or ``errors``
+        are not as many as columns.
     ImportError
         If pyarrow is missing, which all but .npy files need.
 
@@ -156,15 +171,31 @@ def read_table(path: PathLike, columns: Sequence[str] | None = None, weight: str
            [2. , nan]])
     """
     file = opened(path)
-    wanted = chosen(file, columns, weight)
-    every = wanted if weight is None or weight in wanted else [*wanted, weight]
+    beside = [name for name in (weight, *(errors or ()), labels) if name is not None]
+    wanted = chosen(file, columns, beside)
+    if errors is not None and len(errors) != len(wanted):
+        raise ValueError(
+            f"expected a column of errors for each of {_listed(wanted)}, got {len(errors)} ({_listed(errors)}): "
+            "name as many, in the same order"
+        )
+    every = list(dict.fromkeys([*wanted, *beside]))
     parts = [loaded for loaded, _ in file.batches(every, READ_ROWS)]
     if not any(len(part[0]) for part in parts):
         raise ValueError(f"{path} has no rows: at least one is needed")
     x = np.empty((sum(len(part[0]) for part in parts), len(every)))
     for j in range(len(every)):
         np.concatenate([part[j] for part in parts], out=x[:, j])
-    return Table(x[:, : len(wanted)], tuple(wanted), None if weight is None else x[:, every.index(weight)])
+
+    def named(names: Sequence[str]) -> FloatArray:
+        return x[:, [every.index(name) for name in names]]
+
+    return Table(
+        named(wanted),
+        tuple(wanted),
+        None if weight is None else named([weight])[:, 0],
+        None if errors is None else named(errors),
+        None if labels is None else named([labels])[:, 0],
+    )
 
 
 # kinds of files -------------------------------------------------------------------------------------------------------

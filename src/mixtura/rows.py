@@ -72,14 +72,14 @@ class Rows:
         return float(len(self)) if self.weight is None else float(self.weight.sum())
 
     def allowed(self, n_columns: int) -> NDArray[np.bool_] | None:
-        """Which of the K components (or K + 1 with a background) each row may belong to, (K, n); None if it may be any
-        of them."""
+        """Which of the first ``n_columns`` of K components, and a background after them, each row may belong to,
+        (n_columns, n); None if it may be any of them."""
         if self.label is None:
             return None
         if self.label.ndim == 1:
             return np.asarray((self.label == np.arange(n_columns)[:, None]) | (self.label == UNKNOWN))
-        if self.label.shape[1] == n_columns:
-            return np.asarray(self.label.T)
+        if self.label.shape[1] >= n_columns:
+            return np.asarray(self.label[:, :n_columns].T)
         # Of a background nothing is said: it may have a row that may belong to any component.
         return np.asarray(np.vstack([self.label.T, self.label.all(axis=1)]))
 

@@ -187,10 +187,11 @@ def _found(pattern: PathLike) -> list[Path]:
 def _of_files(paths: list[Path], columns: Sequence[str] | None, batch_rows: int | None, weight: str | None) -> Scan:
     files = [opened(path) for path in paths]
     stamps = [Stamp.of(path) for path in paths]
-    wanted = chosen(files[0], columns, weight)
-    every = wanted if weight is None or weight in wanted else [*wanted, weight]
+    beside = [] if weight is None else [weight]
+    wanted = chosen(files[0], columns, beside)
+    every = list(dict.fromkeys([*wanted, *beside]))
     for file in files[1:]:
-        chosen(file, every, None)
+        chosen(file, every, [])
     counts = [file.n_rows for file in files]
     size = batch_rows or _usual_rows(len(wanted))
 
@@ -318,7 +319,7 @@ def _of_item(item: Any, n_features: int | None, index: int) -> tuple[AnyArray, t
     """An array or frame of a stream as (m, d), and the names of its columns if it has any."""
     names = None
     if frames.is_frame(item):
-        names = tuple(frames.column_names(item))
+        names = tuple(map(str, frames.names(item)))
         item = frames.as_array(item)
     x = np.asarray(item)
     x = x[:, None] if x.ndim == 1 and n_features in (None, 1) else x

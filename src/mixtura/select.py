@@ -336,7 +336,7 @@ def select(
     progress : bool, callable or None
         A bar on standard error: None where that is a terminal and rich is installed, True in any case; or a function
         that is called with how much is done of how much.
-    error_covariance : array-like of shape (n, d), (n, d, d) or (d,), or None
+    error_covariance : array-like of shape (n, d), (n, d, d), (d,) or (d, d), or None
         Variances, or covariances, of the errors that the rows were measured with, as for :meth:`GaussianMixture.fit`.
     effective_size : bool
         Whether weights say how much a row stands for, not how often it came: they are scaled to sum to the number of

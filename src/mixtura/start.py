@@ -157,7 +157,7 @@ def starts(
     n_starts = SHORT_RUNS if n_init is None else n_init
     if n_components == 1:  # chance has no say; of what is background there are two opinions
         n_starts = 1 if problem.update.box is None else min(n_starts, 2)
-    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 1)]
+    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(entropy).spawn(n_starts + 2)]
     sample = initialize.draw(problem, n_components, streams[0])
     # Of fewer points than components no more can be made: the others are left empty, which equal mixing does not admit.
     n_made = n_components
@@ -174,8 +174,12 @@ def starts(
         ]
     make = TRUNCATED.get(make, make) if truncated else make
     makers = [make, *[AGAIN.get(make, make)] * (n_starts - 1)]
+    sieve = initialize.SIEVE
     if problem.source.at_hand.label is not None and make in STARTS.values():
         makers[0] = initialize.as_labelled
+        if n_init is None and 0 < len(initialize.known_means(sample, n_components)) < n_components:
+            makers.append(initialize.around_labelled)
+            sieve = initialize.PARTLY_LABELLED
 
     def made_by(maker: initialize.Start, rng: np.random.Generator, core: Sample, behind: Background | None) -> Mixture:
         made = initialize.with_empty(maker(core, n_made, problem.update, rng), n_components, problem.update)
@@ -187,7 +191,7 @@ def starts(
             made = last.model if sample.rows.label is not None else own.in_order(last.model)
         return own.over(made)
 
-    made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=True), cycle(cores)))
+    made = (made_by(*each, *core) for each, core in zip(zip(makers, streams[1:], strict=False), cycle(cores)))
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
     # So it does from what the user gave, which a short run would have moved.
     # (Rows of which nothing is known are in no sample.)
@@ -209,7 +213,7 @@ def starts(
         yield from enumerate(map(carried_on, made))
         return
     candidates = list(made)
-    reached, order, short = initialize.short_runs(problem, sample, candidates)
+    reached, order, short = initialize.short_runs(problem, sample, candidates, sieve)
     outcomes.update(enumerate(short))
     if moving:
         further = _moved(problem, sample, reached[order[0]], streams[0], whole=whole)

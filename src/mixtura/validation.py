@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 import operator
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -108,7 +109,7 @@ def _numbers(values: Any, name: str) -> Array:
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(_without_na(np.asarray(values)), dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be an array of numbers, got {_short(values)}: convert it first") from None
 
@@ -120,6 +121,15 @@ def _real(values: Any, name: str) -> Array:
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite, got {array[where]} at index {where}: replace that entry")
     return array
+
+
+def _without_na(array: AnyArray) -> AnyArray:
+    """The same array, with NaN for None and for the NA of pandas, which NumPy takes for no number, among objects."""
+    if array.dtype != object:
+        return array
+    na = getattr(sys.modules.get("pandas"), "NA", None)  # where pandas is not loaded, nothing is its NA
+    gone = np.array([one is None or one is na for one in array.flat], dtype=bool)
+    return np.where(gone.reshape(array.shape), np.nan, array)
 
 
 def _array(values: Any, name: str) -> AnyArray:
@@ -208,7 +218,7 @@ LARGEST_COUNT = 1e100
 
 
 def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
-    """The bins of a histogram that hold something: middles (b, 1), counts (b,), and lower and upper edges (b, 2).
+    """The bins of a histogram: middles (b, 1), counts (b,), and lower and upper edges (b, 2).
 
     The first edge may be -inf and the last inf; such a bin has its middle where one as wide as its neighbour would.
     """
@@ -235,28 +245,32 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
     inner = ends[np.isfinite(ends)]
     before, after = (finite[0], finite[-1]) if len(finite) else (1.0, 1.0)
     closed = np.clip(ends, inner[0] - before, inner[-1] + after)
-    held = found > 0
-    pairs = np.stack([ends[:-1], ends[1:]], axis=1)
-    return (0.5 * (closed[:-1] + closed[1:]))[held, None], found[held], pairs[held]
+    return 0.5 * (closed[:-1] + closed[1:])[:, None], found, np.stack([ends[:-1], ends[1:]], axis=1)
 
 
 def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -> Array | None:
     """Variances (n, d) or covariances (n, d, d) of the errors of the rows ``x``; None if there are none.
 
+    What comes as one variance, (d,) or (d, d) holds for all rows; of as many rows as features (n, d) are variances.
     What they say of entries that are ``gone`` plays no part, may be NaN, and is zero afterwards.
     """
     if values is None:
         return None
     n, d = x.shape
     array = _numbers(with_gaps(values), "error_covariance")
+    common = True
     if array.shape in ((), (1,), (d,)):
         array = np.broadcast_to(array, (n, d))
-    elif array.shape == (n,) and d == 1:
-        array = array[:, None]
+    elif array.shape == (d, d) and n != d:
+        array = np.broadcast_to(array, (n, d, d))
+    else:
+        common = False
+        if array.shape == (n,) and d == 1:
+            array = array[:, None]
     if array.shape not in ((n, d), (n, d, d)):
         raise ValueError(
-            f"error_covariance must have shape ({n}, {d}), ({n}, {d}, {d}) or ({d},), got {array.shape}: "
-            "give variances, or a covariance matrix, for each row of X"
+            f"error_covariance must have shape ({n}, {d}), ({n}, {d}, {d}), ({d},) or ({d}, {d}), got {array.shape}: "
+            "give variances, or a covariance matrix, for each row of X or for all of them"
         )
     if gone is not None:
         array = np.where(gone if array.ndim == 2 else gone[:, :, None] | gone[:, None], 0.0, array)
@@ -264,7 +278,7 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
     diagonal, nothing = True, True
     for start in range(0, n, step):
         part = array[start : start + step]
-        _check_errors(part, start)
+        _check_errors(part, None if common else start)
         nothing = nothing and not part.any()
         diagonal = diagonal and part.ndim == 3 and not (part * (1 - np.eye(d))).any()
     if nothing:
@@ -272,29 +286,44 @@ def error_covariance(values: Any, x: AnyArray, gone: NDArray[np.bool_] | None) -
     return np.einsum("njj->nj", array) if diagonal else array
 
 
-def _check_errors(part: Array, start: int) -> None:
-    """Refuse errors of rows from ``start`` on that are no covariances."""
+def standard_errors(values: Array | None, x: Array, names: Sequence[str]) -> Array | None:
+    """Variances (n, d) of errors whose standard deviations are given; what they are beside a missing value is left."""
+    if values is None:
+        return None
+    wrong = ~((values >= 0) & (values <= SQUARABLE[1] ** 0.5)) & ~np.isnan(x)
+    if wrong.any():
+        row, column = (int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"standard errors must be from 0 to {SQUARABLE[1] ** 0.5:.0e}, but that of {names[column]!r} in row {row} "
+            f"is {values[row, column]:g}: leave out the value if it tells nothing"
+        )
+    return np.square(np.where(np.isnan(x), 0.0, values))
 
-    def first(bad: NDArray[np.bool_]) -> int:
-        return start + int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+
+def _check_errors(part: Array, start: int | None) -> None:
+    """Refuse errors that are no covariances, of rows from ``start`` on; None, if they are those of all rows."""
+
+    def first(bad: NDArray[np.bool_]) -> tuple[int, str]:
+        row = int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
+        return row, "all rows" if start is None else f"row {start + row}"
 
     if not np.isfinite(part).all():
+        _, which = first(~np.isfinite(part))
         raise ValueError(
-            f"error_covariance must be finite, but that of row {first(~np.isfinite(part))} is not: "
-            "for a value that tells nothing put NaN in X"
+            f"error_covariance must be finite, but that of {which} is not: for a value that tells nothing put NaN in X"
         )
     variances = part if part.ndim == 2 else np.einsum("njj->nj", part)
     if (variances < 0).any():
-        row = first(variances < 0)
+        row, which = first(variances < 0)
         raise ValueError(
-            f"error_covariance must not be negative, but a variance of row {row} is {variances[row - start].min()}: "
+            f"error_covariance must not be negative, but a variance of {which} is {variances[row].min()}: "
             "give variances, not standard deviations with a sign"
         )
     if (variances > SQUARABLE[1]).any():
-        row = first(variances > SQUARABLE[1])
+        row, which = first(variances > SQUARABLE[1])
         raise ValueError(
-            f"error_covariance must be at most {SQUARABLE[1]:.0e}, but a variance of row {row} is "
-            f"{variances[row - start].max():.3g}: for a value that tells nothing put NaN in X"
+            f"error_covariance must be at most {SQUARABLE[1]:.0e}, but a variance of {which} is "
+            f"{variances[row].max():.3g}: for a value that tells nothing put NaN in X"
         )
     if part.ndim == 2:
         return
@@ -302,20 +331,29 @@ def _check_errors(part: Array, start: int) -> None:
     size = scale[:, :, None] * scale[:, None, :]
     skew = np.abs(part - part.transpose(0, 2, 1)) > 1e-8 * size
     if skew.any():
+        _, which = first(skew)
         raise ValueError(
-            f"error_covariance must be symmetric, but that of row {first(skew)} is not: "
-            "give (E + E') / 2 if that is meant"
+            f"error_covariance must be symmetric, but that of {which} is not: give (E + E') / 2 if that is meant"
         )
     unit = np.where(scale > 0, scale, 1.0)
     correlation = part / (unit[:, :, None] * unit[:, None, :])
     try:
         np.linalg.cholesky(correlation + 1e-8 * np.eye(part.shape[1]))
     except np.linalg.LinAlgError:
-        least = np.linalg.eigvalsh(correlation)[:, :1]
+        _, which = first(np.linalg.eigvalsh(correlation)[:, :1] < -1e-8)
         raise ValueError(
-            f"error_covariance must have no negative eigenvalue, but that of row {first(least < -1e-8)} has one: "
-            "give a covariance matrix"
+            f"error_covariance must have no negative eigenvalue, but that of {which} has one: give a covariance matrix"
         ) from None
+
+
+def _labels(values: Any) -> AnyArray:
+    """Labels as an array of numbers, NaN where one is missing, or of booleans, if they are that in whatever form."""
+    array = _without_na(_array(with_gaps(values), "labels"))
+    if array.dtype == object and all(isinstance(one, bool | np.bool_) for one in array.flat):
+        return array.astype(bool)
+    if array.dtype == object and all(isinstance(one, numbers.Real) for one in array.flat):
+        return array.astype(np.float64)
+    return array
 
 
 def known_labels(values: Any, n: int, n_components: int, *, background: bool) -> NDArray[Any] | None:
@@ -323,7 +361,7 @@ def known_labels(values: Any, n: int, n_components: int, *, background: bool) ->
     ``background`` also (n, K + 1).  None if nothing is known."""
     if values is None:
         return None
-    array = _array(values, "labels")
+    array = _labels(values)
     if array.dtype == bool and array.ndim == 2:
         widths = [n_components, n_components + 1] if background else [n_components]
         if array.shape not in [(n, width) for width in widths]:
@@ -335,6 +373,12 @@ def known_labels(values: Any, n: int, n_components: int, *, background: bool) ->
             row = int(np.argmin(array.any(axis=1)))
             raise ValueError(f"labels must allow a component in each row, but row {row} has none: allow all if unknown")
         return None if array.all() else array
+    if array.shape == (n,) and array.dtype.kind == "f" and np.isnan(array).any():
+        row = int(np.argmax(np.isnan(array)))
+        raise ValueError(
+            f"labels must be from -1 (unknown) to {n_components - 1}, but that of row {row} is missing: "
+            "write -1 for a row whose component is not known"
+        )
     if array.shape != (n,) or array.dtype.kind not in "iuf" or not (array == np.floor(array)).all():
         raise ValueError(
             f"labels must be {n} integers from -1 (unknown) to {n_components - 1}, or a boolean array "
@@ -394,6 +438,17 @@ def two_dimensional(X: Any) -> None:
         )
 
 
+def distinct_names(names: Sequence[Any], what: str = "X") -> None:
+    """Refuse columns of one name."""
+    seen: set[Any] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(
+                f"{what} must have columns of different names, got two called {name!r}: give each a name of its own"
+            )
+        seen.add(name)
+
+
 def real_rows(x: AnyArray) -> AnyArray:
     """The same rows in a dtype that the kernels can promote; objects and strings are converted or refused."""
     if x.dtype.kind in "biuf" and x.dtype.itemsize <= 8:
@@ -404,7 +459,7 @@ def real_rows(x: AnyArray) -> AnyArray:
         raise ValueError(f"X must hold numbers, got dates or times ({x.dtype}): say in what unit they count")
     try:
         with np.errstate(over="ignore"):
-            return x.astype(np.float64)
+            return _without_na(x).astype(np.float64)
     except OverflowError as error:
         raise ValueError(f"X must hold numbers, got dtype {x.dtype} ({error}): convert it first") from None
     except (TypeError, ValueError) as error:
@@ -653,7 +708,7 @@ def labels(values: Any, n: int, n_components: int, *, background: bool = False) 
 
     With a ``background``, whose label is -1, they are (n, K + 1).
     """
-    array = _array(values, "labels")
+    array = _labels(values)
     least = -1 if background else 0
     if array.shape != (n,) or array.dtype.kind not in "biuf" or not (array == np.floor(array)).all():
         raise ValueError(
