@@ -187,7 +187,7 @@ def read_table(
         np.concatenate([part[j] for part in parts], out=x[:, j])
 
     def named(names: Sequence[str]) -> FloatArray:
-        return x[:, [every.index(name) for name in names]]
+        return np.ascontiguousarray(x[:, [every.index(name) for name in names]])
 
     return Table(
         named(wanted),

@@ -61,8 +61,8 @@ ROUGH = 1e8
 """Ratio of a component's variances over which its matrix no longer says enough about the small ones."""
 
 MORE = 1e-3
-"""Least part by which a floor that is too low is raised at first: next by one, by 1 / MORE, ..., as what falls short may
-do so in a direction that feels a higher floor late."""
+"""Least part by which a floor that is too low is raised at first: next by one, by 1 / MORE, ..., as what falls short
+may do so in a direction that feels a higher floor late."""
 
 NEAR = 2.0
 """Ratio of two floors, one too low and one that will do, between which no third one is tried."""
