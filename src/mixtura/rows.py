@@ -209,9 +209,14 @@ HELD_BYTES = 64 << 20
 """Size, as float64, of the rows that a source larger than memory keeps at hand."""
 
 
+def most_held(n_features: int) -> int:
+    """Rows that are kept at hand, at most."""
+    return max(HELD_BYTES // (8 * n_features), 1)
+
+
 def held(n_rows: int, n_features: int) -> NDArray[np.intp]:
     """Which of ``n_rows`` rows are kept at hand: one out of each stretch of the same length, all if they are few."""
-    stretch = -(-n_rows // max(HELD_BYTES // (8 * n_features), 1))
+    stretch = -(-n_rows // most_held(n_features))
     begins = np.arange(0, n_rows, stretch)
     return begins + np.random.default_rng(0).integers(np.minimum(stretch, n_rows - begins))
 

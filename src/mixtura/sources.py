@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
-from mixtura.rows import HELD_BYTES, InMemory, Rows, held
+from mixtura.rows import InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Scan
 
 S = TypeVar("S", bound=Addable)
@@ -45,7 +45,7 @@ def surveyed(scan: Scan) -> Survey:
 
     ValueError names the place of a value that is infinite, of a column without any value, of a weight that is none.
     """
-    most = HELD_BYTES // (8 * scan.n_features)
+    most = most_held(scan.n_features)
     wanted = None if scan.n_rows is None or scan.n_rows <= most else held(scan.n_rows, scan.n_features)
     found = _look(scan, wanted, most)
     if found is None:  # more rows than can be held, and nobody knew

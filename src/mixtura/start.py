@@ -195,7 +195,8 @@ def starts(
     # On a sample of everything the winner runs again from its start, so that the history shows its whole way.
     # So it does from what the user gave, which a short run would have moved.
     # (Rows of which nothing is known are in no sample.)
-    everything = problem.source.n_rows <= initialize.sample_rows(n_components, problem.source.n_features)
+    enough = min(initialize.sample_rows(n_components, problem.source.n_features), len(problem.source.at_hand))
+    everything = problem.source.n_rows <= enough
     whole = everything or own.partial or make not in STARTS.values()
 
     parts = 0 if whole else int(streams[0].integers(2**63))

@@ -1,0 +1,248 @@
+"""Tables that are read again for each pass: against the same rows in memory, and what files can do to a fit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+from mixtura import GaussianMixture, rows, scan
+from mixtura.engine import Pairwise
+from mixtura.rows import held
+from refusing import refused
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def X() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 1, (6_000, 3)), rng.normal(4, 1.5, (4_000, 3))])
+    return x[rng.permutation(len(x))]
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Memory for 2,730 rows of three features, so that 10,000 are a table larger than memory."""
+    monkeypatch.setattr(rows, "HELD_BYTES", 1 << 16)
+
+
+def written(x: np.ndarray, path: Path) -> Path:
+    frame = pd.DataFrame(x, columns=NAMES)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        pyarrow.parquet.write_table(table, path, row_group_size=1_700)
+    elif path.suffix == ".feather":
+        pyarrow.feather.write_feather(table, path, chunksize=1_700)
+    else:
+        np.save(path, x)
+    return path
+
+
+def parts(x: np.ndarray, folder: Path, ending: str) -> str:
+    for index, part in enumerate(np.array_split(x, 3)):
+        written(part, folder / f"part-{index}{ending}")
+    return str(folder / f"part-*{ending}")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".csv", ".npy"])
+def test_files_give_what_arrays_give(X, tmp_path: Path, large, ending: str) -> None:
+    table = scan(parts(X, tmp_path, ending), batch_rows=1_000)
+    assert table.columns == (None if ending == ".npy" else tuple(NAMES))
+    gm = GaussianMixture(2, random_state=0).fit(table)
+    known = X if ending == ".npy" else pd.DataFrame(X, columns=NAMES)
+    inside = GaussianMixture(2, random_state=0).fit(known)
+    assert gm.loglik_ == pytest.approx(inside.loglik_, rel=1e-12)
+    np.testing.assert_allclose(gm.means_, inside.means_, atol=1e-6)  # starts are made on other rows
+    assert not hasattr(gm, "labels_")
+    for one in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_allclose(getattr(gm, one)(table), getattr(gm, one)(known), rtol=1e-12, atol=1e-300)
+    assert gm.score(table) == pytest.approx(gm.score(known), rel=1e-12)
+    for one in ("bic", "aic", "icl"):
+        assert getattr(gm, one)(table) == pytest.approx(getattr(gm, one)(known), rel=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE", "EVI"])
+@pytest.mark.parametrize("beside", [{}, {"noise": True}, {"prior": "fraley-raftery"}], ids=["plain", "noise", "prior"])
+def test_every_fit_takes_a_scan(X, large, covariance_type: str, beside: dict) -> None:
+    own = {"means_init": [[0, 0, 0], [4, 4, 4]], "covariance_type": covariance_type, **beside}
+    streamed = GaussianMixture(2, **own).fit(scan(X, batch_rows=700))
+    inside = GaussianMixture(2, **own).fit(X)
+    assert streamed.loglik_ == pytest.approx(inside.loglik_, rel=1e-11)
+    np.testing.assert_allclose(streamed.means_, inside.means_, rtol=1e-6, atol=1e-6)
+    totals = streamed.log_likelihood_history_
+    if not beside.get("prior"):
+        assert (np.diff(totals) >= -1e-9 * abs(totals[0])).all()
+
+
+def test_gaps_in_a_scan(X, tmp_path: Path, large) -> None:
+    gaps = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
+    own = {"means_init": [[0, 0, 0], [4, 4, 4]]}
+    streamed = GaussianMixture(2, **own).fit(scan(written(gaps, tmp_path / "t.parquet")))
+    inside = GaussianMixture(2, **own).fit(gaps)
+    assert streamed.loglik_ == pytest.approx(inside.loglik_, abs=2e-3)  # the floor's scale is that of a sample
+    np.testing.assert_allclose(streamed.means_, inside.means_, atol=1e-3)
+    assert streamed.score(scan(gaps)) * len(X) == pytest.approx(streamed.loglik_, rel=1e-9)
+
+
+def test_weights_are_a_column(X, tmp_path: Path, large) -> None:
+    w = np.random.default_rng(2).integers(0, 4, len(X))
+    pd.DataFrame(X, columns=NAMES).assign(w=w).to_parquet(tmp_path / "t.parquet")
+    table = scan(tmp_path / "t.parquet", weight="w", batch_rows=900)
+    assert table.columns == tuple(NAMES)
+    own = {"means_init": [[0, 0, 0], [4, 4, 4]]}
+    streamed, inside = GaussianMixture(2, **own).fit(table), GaussianMixture(2, **own).fit(X, sample_weight=w)
+    assert streamed.loglik_ == pytest.approx(inside.loglik_, rel=1e-11)
+    assert streamed.bic(table) == pytest.approx(inside.bic(X, sample_weight=w), rel=1e-9)
+    for effective_size in (True, False):
+        assert streamed.bic(table, effective_size=effective_size) == pytest.approx(
+            inside.bic(X, sample_weight=w, effective_size=effective_size), rel=1e-9
+        )
+
+
+def test_few_rows_are_taken_into_memory(X, tmp_path: Path) -> None:
+    streamed = GaussianMixture(2, random_state=0).fit(scan(written(X, tmp_path / "t.parquet")))
+    inside = GaussianMixture(2, random_state=0).fit(X)
+    np.testing.assert_array_equal(streamed.means_, inside.means_)
+    np.testing.assert_array_equal(streamed.labels_, inside.labels_)
+
+
+def test_the_same_bits_for_any_number_of_threads(X, large) -> None:
+    one, two, five = (GaussianMixture(2, random_state=0, n_jobs=n).fit(scan(X, batch_rows=700)) for n in (1, 2, 5))
+    np.testing.assert_array_equal(one.means_, two.means_)
+    np.testing.assert_array_equal(one.covariances_, five.covariances_)
+
+
+def test_streams_of_arrays_and_frames(X, large) -> None:
+    own = {"means_init": [[0, 0, 0], [4, 4, 4]]}
+    inside = GaussianMixture(2, **own).fit(X)
+    batches = np.array_split(X, 13)
+    frames = [pd.DataFrame(one, columns=NAMES) for one in batches]
+    for stream in (batches, lambda: iter(batches), frames):
+        assert GaussianMixture(2, **own).fit(scan(stream)).loglik_ == pytest.approx(inside.loglik_, rel=1e-11)
+    assert GaussianMixture(2, **own).fit(scan(frames)).feature_names_in_.tolist() == NAMES
+    assert "gone through again" in refused(lambda: scan(iter(batches)))
+    assert "array 1 of the stream must have shape (m, 3), got (2, 2)" in refused(
+        lambda: GaussianMixture().fit(scan([X, np.zeros((2, 2))]))
+    )
+
+
+def test_predictions_are_written_whole_or_not_at_all(X, tmp_path: Path, large) -> None:
+    gm = GaussianMixture(2, random_state=0, noise=True).fit(X)
+    path = written(X, tmp_path / "t.parquet")
+    out = gm.predict_to(tmp_path / "out.parquet", scan(path, batch_rows=900), proba=True, density=True)
+    found = pd.read_parquet(out)
+    assert [*found] == ["label", "p0", "p1", "p_noise", "log_density"]
+    np.testing.assert_array_equal(found["label"], gm.predict(X))
+    np.testing.assert_allclose(found[["p0", "p1", "p_noise"]], gm.predict_proba(X), rtol=1e-12, atol=1e-300)
+    before = out.read_bytes()
+    broken = np.array(X)
+    broken[7_000, 1] = np.inf
+    message = refused(lambda: gm.predict_to(out, scan(written(broken, tmp_path / "b.parquet"), batch_rows=900)))
+    assert "inf in column 'b'" in message
+    assert "row group 4" in message
+    assert out.read_bytes() == before
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".part")]
+
+
+def test_a_file_that_changes_between_passes_ends_the_fit(X, tmp_path: Path, large) -> None:
+    path = written(X, tmp_path / "t.parquet")
+    steps = GaussianMixture(2, random_state=0).fit_iter(scan(path))
+    next(steps)
+    written(X[:9_000], path)
+    assert f"{path} must stay as it is" in refused(lambda: list(steps))
+
+
+def test_a_file_that_is_cut_off(X, tmp_path: Path, large) -> None:
+    path = written(X, tmp_path / "t.parquet")
+    table = scan(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert f"{path} must stay as it is" in refused(lambda: GaussianMixture(2).fit(table))
+    assert f"{path} is not a Parquet file" in refused(lambda: scan(path))
+    # The footer is as it was, a row group is not.
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 : len(whole) // 2 + 20_000] = bytes(20_000)
+    path.write_bytes(bytes(damaged))
+    message = refused(lambda: GaussianMixture(2).fit(scan(path)))
+    assert "cannot read row group" in message
+    assert str(path) in message
+
+
+def test_a_part_that_lacks_a_column_or_has_it_of_another_type(X, tmp_path: Path) -> None:
+    pattern = parts(X, tmp_path, ".parquet")
+    odd = tmp_path / "part-1.parquet"
+    frame = pd.read_parquet(odd)
+    frame.drop(columns="b").to_parquet(odd)
+    assert f"{odd} has no column 'b'" in refused(lambda: scan(pattern))
+    frame.assign(b="x").to_parquet(odd)
+    assert f"the column 'b' of {odd} holds" in refused(lambda: scan(pattern))
+    frame.assign(b=np.float32(1.0)).to_parquet(odd)
+    assert scan(pattern).n_rows == len(X)
+
+
+def test_a_stream_that_is_not_the_same_each_time(X, large) -> None:
+    batches = np.array_split(X, 13)
+
+    def stream():
+        return iter(batches)
+
+    steps = GaussianMixture(2, random_state=0).fit_iter(scan(stream))
+    next(steps)
+    batches[3] = np.where(batches[3] > 5, np.nan, batches[3])
+    assert "array 3 has a missing value where none was before" in refused(lambda: list(steps))
+    batches[3] = X[:10]
+    steps = GaussianMixture(2, random_state=0).fit_iter(scan(stream))
+    next(steps)
+    batches[3] = X[:9]
+    assert "must give the same rows each time" in refused(lambda: list(steps))
+
+
+def test_text_that_stops_being_numbers(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("mixtura.reading.TEXT_BYTES", 1_000)
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "1,2\n" * 1_000 + "1.5,2\n" + "x,2\n")
+    message = refused(lambda: GaussianMixture(1).fit(scan(path)))
+    assert str(path) in message
+    assert "'x'" in message
+    path.write_text("a,b\n" + "1,2\n" * 1_000 + "1.5,2\n")
+    assert GaussianMixture(1).fit(scan(path)).means_[0, 0] == pytest.approx(1 + 0.5 / 1_001)
+
+
+def test_what_a_scan_cannot_have_beside_it(X, large) -> None:
+    table = scan(X)
+    for name in ("sample_weight", "labels", "error_covariance"):
+        assert f"{name} has an entry for each row" in refused(
+            lambda name=name: GaussianMixture(2).fit(table, **{name: X})
+        )
+    assert "truncate must be None" in refused(lambda: GaussianMixture(5, truncate=2).fit(table))
+    gm = GaussianMixture(2, random_state=0).fit(pd.DataFrame(X, columns=NAMES))
+    other = scan([pd.DataFrame(X, columns=["a", "c", "b"])])
+    assert "feature names should match" in refused(lambda: gm.predict(other))
+    assert "X has 2 features" in refused(lambda: gm.predict(scan(X[:, :2])))
+
+
+def test_sums_in_pairs() -> None:
+    for n in range(1, 40):
+        total: Pairwise[float] = Pairwise()
+        for part in range(n):
+            total.add(0.1 * part)
+        assert total.sum() == pytest.approx(0.1 * n * (n - 1) / 2)
+        assert len(total.parts) == n.bit_count()
+
+
+@pytest.mark.parametrize("n", [1, 10, 2_730, 2_731, 9_999])
+def test_rows_at_hand_come_from_everywhere(n: int, large) -> None:
+    index = held(n, 3)
+    assert len(index) <= 2_730
+    assert (np.diff(index) > 0).all()
+    assert 0 <= index[0] <= index[-1] < n
+    assert np.diff(np.append(index, n)).max() <= 2 * -(-n // 2_730)
