@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import mixtura
 from mixtura import GaussianMixture, Mixture, io, select
@@ -445,7 +447,7 @@ def test_show_of_a_model_that_was_not_fitted(run: Run, tmp_path: Path) -> None:
         ("a,b\n1,2\n", ["--columns", "a,a"], "'a' is named twice"),
         ("a,b\n1,x\n", ["--columns", "b"], "holds string"),
         ("a,b\n1,2\n", ["--weight", "c"], "no column 'c'"),
-        ("a,b\n1,\n3,\n", ["--columns", "a,b"], "'b' of t.csv holds no values, not numbers"),
+        ("a,b\n1,\n3,\n", ["--columns", "a,b"], "column 1 ('b') has none: leave it out"),
         ("a,b\n1,2\ninf,3\n", [], "row 1, column 0 ('a') is inf"),
         ("a,w\n1,1\n2,-1\n", ["--weight", "w"], "must not be negative"),
         ("a,w\n1,1\n2,\n", ["--weight", "w"], "must be finite"),
@@ -765,3 +767,16 @@ def test_select_with_arguments_that_make_no_sense(
         main(["select", str(FAITHFUL), *arguments])
     assert left.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_predict_takes_a_table_with_an_empty_column(run: Run, tmp_path: Path, ending: str) -> None:
+    gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0, 0.0], [4.0, 4.0]], [1.0, 1.0], "spherical")
+    gm.feature_names_in_ = np.array(["a", "b"], dtype=object)
+    model, rows, out = gm.save(tmp_path / "m.json"), tmp_path / f"rows{ending}", tmp_path / "out.csv"
+    if ending == ".csv":
+        rows.write_text("a,b\n,3\n,1\n")
+    else:
+        parquet.write_table(pa.table({"a": pa.nulls(2), "b": [3.0, 1.0]}), rows)
+    run("predict", str(model), str(rows), "-o", str(out))
+    assert out.read_text() == "label\n1\n0\n"

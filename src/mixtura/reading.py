@@ -28,6 +28,9 @@ Loaded = Iterator[tuple[list[NDArray[Any]], str]]
 MISSING = ("None", "<NA>")
 """What stands for a missing value in text beside what pyarrow knows: an empty cell, NA, N/A, NaN, null, ..."""
 
+EMPTY = "no values"
+"""What a column holds that is of no type."""
+
 LISTED = 20
 """So many names stand in a message; the rest are counted."""
 
@@ -99,7 +102,7 @@ def chosen(file: File, columns: Sequence[str] | None, beside: Sequence[str]) -> 
     if absent := [name for name in wanted if name not in names]:
         raise ValueError(f"{path} has no column {_listed([repr(name) for name in absent])}: it has {_listed(names)}")
     for name in wanted:
-        if name in other:
+        if name in other and other[name] != EMPTY:  # a column that is named may have nothing in it
             raise ValueError(
                 f"the column {name!r} of {path} holds {other[name]}, not numbers: convert it or leave it out"
             )
@@ -357,7 +360,7 @@ def _not_numeric(schema: Any) -> dict[str, str]:
     from pyarrow import types as kinds
 
     tests = (kinds.is_integer, kinds.is_floating, kinds.is_boolean, kinds.is_decimal)
-    words = {"null": "no values"}
+    words = {"null": EMPTY}
     return {
         name: words.get(str(kind), str(kind))
         for name, kind in zip(schema.names, schema.types, strict=True)
