@@ -702,3 +702,14 @@ def test_a_grid_search_over_a_pipeline():
 
 def test_it_is_exported():
     assert "MixtureImputer" in mixtura.__all__
+
+
+def test_an_arrow_table_that_came_from_pandas_goes_back() -> None:
+    n = pd.array([1, 3, None, 7, 9, 10], dtype="Int64")
+    frame = pd.DataFrame({"a": [0.5, 1, 2, 3, 4, 5.5], "n": n}, index=pd.Index([3, 5, 8, 9, 10, 12], name="a row"))
+    table = pa.Table.from_pandas(frame).select(["a", "n"])
+    filled = GaussianMixture(1).fit(table).impute(table)
+    back = filled.to_pandas()
+    assert back["n"].dtype == np.float64
+    np.testing.assert_array_equal(back["n"], filled.column("n").to_numpy())
+    np.testing.assert_array_equal(back["a"], frame["a"])

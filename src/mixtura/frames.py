@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -85,7 +86,20 @@ def like(X: Any, x: Array, rows: Rows) -> Any:
             columns.append(values)
         else:
             columns.append(column.cast(kind).zip_with(told, values.cast(kind)))
-    return table.clone().with_columns(*columns).to_native()
+    return _as_floats_for_pandas(table.clone().with_columns(*columns).to_native(), {one.name for one in columns})
+
+
+def _as_floats_for_pandas(native: Any, names: set[str]) -> Any:
+    """The same frame; a PyArrow table that came from pandas keeps what the columns were there, which for those that are
+    floats now would be in the way."""
+    metadata = getattr(getattr(native, "schema", None), "metadata", None)
+    if not metadata or b"pandas" not in metadata:
+        return native
+    kept = json.loads(metadata[b"pandas"])
+    for column in kept["columns"]:
+        if column["name"] in names:
+            column |= {"pandas_type": "float64", "numpy_type": "float64", "metadata": None}
+    return native.replace_schema_metadata({**metadata, b"pandas": json.dumps(kept).encode()})
 
 
 def _narrow(wanted: np.dtype[Any], filled: Array) -> np.dtype[Any]:
