@@ -22,7 +22,7 @@ from cases import ALIASES, FAMILIES, TYPES, UNIFORM, assert_same_parameters, blo
 from mixtura import GaussianMixture, families
 from mixtura.engine import Serial
 from mixtura.rows import InMemory, Rows
-from mixtura.statistics import bulk_scale, given
+from mixtura.statistics import everything
 from mixtura.update import m_step
 
 KNOWN = inspect.signature(GaussianMixture).parameters
@@ -231,7 +231,7 @@ def test_weights_count_as_rows_in_the_scale_of_the_bulk():
 def test_a_variance_that_has_no_reciprocal_is_raised_to_the_floor():
     x = np.random.default_rng(6).normal(size=(50, 1))
     source = InMemory(Rows(x))
-    update = m_step(families.FAMILIES["VVV"], given(source, None, Serial(), dense=True), bulk(x), equal_mixing=False)
+    update = m_step(families.FAMILIES["VVV"], everything(source, Serial(), dense=True), bulk(x), equal_mixing=False)
     raised = update.raised(np.array([[[5e-324]], [[0.0]], [[1.0]]]), np.zeros((3, 1)))
     np.testing.assert_allclose(raised.matrices[:, 0, 0], [update.floor[0, 0]] * 2 + [1.0], rtol=1e-12)
 

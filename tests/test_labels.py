@@ -16,7 +16,7 @@ from mixtura.engine import Serial
 from mixtura.families import FAMILIES as FAMILY_OF
 from mixtura.initialize import SMOOTHING, Sample, around_labelled, known_means
 from mixtura.rows import InMemory, Rows
-from mixtura.statistics import given
+from mixtura.statistics import everything
 from mixtura.update import m_step
 from refusing import refused
 
@@ -108,7 +108,7 @@ def test_labelled_components_begin_with_their_own_rows():
     allowed[:20] = [False, False, True, False]
     allowed[20] = [False, False, False, True]
     source = InMemory(Rows(X, label=allowed))
-    overall = given(source, None, Serial(), dense=True)
+    overall = everything(source, Serial(), dense=True)
     update = m_step(FAMILY_OF["VVV"], overall, np.ones(2), equal_mixing=False)
     made = around_labelled(Sample(source.rows, X), 3, update, np.random.default_rng(0))
     np.testing.assert_allclose(made.means[2], X[:20].mean(axis=0), rtol=1e-9)
