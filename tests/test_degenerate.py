@@ -22,7 +22,7 @@ from cases import ALIASES, FAMILIES, TYPES, UNIFORM, assert_same_parameters, blo
 from mixtura import GaussianMixture, families
 from mixtura.engine import Serial
 from mixtura.rows import InMemory, Rows
-from mixtura.statistics import everything
+from mixtura.statistics import bulk_scale, everything
 from mixtura.update import m_step
 
 KNOWN = inspect.signature(GaussianMixture).parameters
