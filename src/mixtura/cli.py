@@ -464,14 +464,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     errors, missing = validation.standard_errors(table.errors, table.x, table.names), validation.missing(table.x)
     rows = Rows(table.x, missing=missing, noise=validation.error_covariance(errors, table.x, missing))
     with _progress(f"predicting {len(table.x)} rows"):
-        asked = mixture, rows, make_engine()
-        columns: dict[str, NDArray[Any]] = {"label": evaluate.labels(*asked)}
-        if arguments.proba:
-            probabilities = evaluate.responsibilities(*asked)
-            columns |= {f"p{k}": probabilities[:, k] for k in range(mixture.n_components)}
-            columns |= {} if mixture.background is None else {"p_noise": probabilities[:, -1]}
-        if arguments.density:
-            columns["log_density"] = evaluate.log_density(*asked)
+        columns = evaluate.columns(mixture, rows, make_engine(), proba=arguments.proba, density=arguments.density)
     _put_table(arguments.out, columns)
 
 

@@ -26,7 +26,7 @@ import mixtura
 from mixtura import em, evaluate, frames, impute, pruned, runs, start, tables, validation
 from mixtura.background import N_PARAMETERS, USUAL, Background
 from mixtura.covariance import suited
-from mixtura.engine import Engine, Serial, make_engine, one_blas_thread
+from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
 from mixtura.fixed import masks_of
 from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
@@ -495,7 +495,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
         names = getattr(self, "feature_names_in_", None)
         if survey.whole:
             return task_of(settings, survey.at_hand, names, engine)
-        return task_over(settings, survey, Streamed(scan, survey, survey.total / survey.n_present), names, engine)
+        return task_over(settings, Streamed(scan, survey), names, engine)
 
     def _named_as(self, scan: Scan, *, reset: bool) -> None:
         """Keep the names and the number of the columns of a scan, or compare them with those of the fit."""
@@ -932,21 +932,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sci
     def _totals_of_scan(
         self, scan: Scan, sample_weight: Any, error_covariance: Any, effective_size: bool
     ) -> evaluate.Totals:
-        check_is_fitted(self)
         validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
-        self._named_as(scan, reset=False)
-        squares = [0.0]
 
-        def present_rows() -> Iterator[Rows]:
-            for rows in rows_of(scan):
-                if rows.weight is not None:
-                    squares[0] += float(rows.weight @ rows.weight)
-                yield rows[present(rows.weight)]
+        def of_rows(model: Mixture, rows: Rows, engine: Engine) -> tuple[evaluate.Totals, float]:
+            squares = 0.0 if rows.weight is None else float(rows.weight @ rows.weight)
+            return evaluate.totals(model, rows[present(rows.weight)], engine), squares
 
-        totals = evaluate.totals_of(self._model, present_rows(), self._engine())
-        if not validation.switch(effective_size, "effective_size") or squares[0] == 0:
+        found, squares = Pairwise[evaluate.Totals](), 0.0
+        for part, square in self._of_batches(scan, of_rows):
+            found.add(part)
+            squares += square
+        totals = found.sum()
+        if not validation.switch(effective_size, "effective_size") or squares == 0:
             return totals
-        return totals * (totals.count / squares[0])
+        return totals * (totals.count / squares)
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
         """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""

@@ -15,7 +15,7 @@ from scipy.special import entr
 
 from mixtura import told
 from mixtura.background import LABEL
-from mixtura.engine import Engine, Pairwise, Serial, one_blas_thread
+from mixtura.engine import Engine, one_blas_thread
 from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
 from mixtura.observe import densities, exact
@@ -140,14 +140,6 @@ def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
 
     _each(model, rows, engine, of_block, add)
     return found[0]
-
-
-def totals_of(model: Mixture, parts: Iterable[Rows], engine: Engine) -> Totals:
-    """The same for rows that come in parts."""
-    found = Pairwise[Totals]()
-    with one_blas_thread():
-        engine.each(lambda rows: totals(model, rows, Serial()), parts, found.add)
-    return found.sum()
 
 
 # criteria: lower is better --------------------------------------------------------------------------------------------

@@ -247,8 +247,8 @@ def _text(path: Path, delimiter: str) -> File:
 
     def load(wanted: list[str], size: int) -> Loaded:
         # A column that begins with whole numbers may have others further on.
-        truths = [name for name in wanted if schema.field(name).type == pa.bool_()]
-        types = {name: pa.bool_() if name in truths else pa.float64() for name in wanted}
+        truth = pa.bool_()
+        types = {name: truth if schema.field(name).type == truth else pa.float64() for name in wanted}
         done = 0
         with reader(include_columns=wanted, column_types=types) as found:
             for block in found:
@@ -307,9 +307,7 @@ def _arrow(path: Path) -> File:
 def _in_group(path: Path, group: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:  # Arrow says so of bytes that are not what they should be, too
-        raise ValueError(f"cannot read {group} of {path}: {one_line(error)}; make the file anew") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # Arrow raises either for bytes that are not what they should be
         raise ValueError(f"cannot read {group} of {path}: {one_line(error)}; make the file anew") from error
 
 
@@ -328,7 +326,8 @@ def _npy(path: Path) -> File:
             )
         return array[:, None] if array.ndim == 1 else array
 
-    names = feature_names(table().shape[1])
+    n_rows, n_features = table().shape
+    names = feature_names(n_features)
 
     def load(wanted: list[str], size: int) -> Loaded:
         array, index = table(), [names.index(name) for name in wanted]
@@ -337,7 +336,7 @@ def _npy(path: Path) -> File:
             part = array[begin : begin + size]
             yield [part[:, j].astype(kind) for j in index], f"row {begin}"
 
-    return File(path, names, {}, len(table()), load)
+    return File(path, names, {}, n_rows, load)
 
 
 KINDS: dict[str, Callable[[Path], File]] = {

@@ -201,8 +201,10 @@ class InMemory:
     def _held(self, n: int) -> NDArray[np.intp] | None:
         """The rows that a source larger than memory would have at hand, for ``n`` of them, if that is not all: whatever
         is chosen by chance is then the same for all sources."""
+        if len(self.rows) <= most_held(self.n_features):
+            return None
         found = held(len(self.rows), self.n_features)
-        return found if len(found) < len(self.rows) and n <= len(found) else None
+        return found if n <= len(found) else None
 
 
 HELD_BYTES = 64 << 20

@@ -279,21 +279,20 @@ def _of_array(array: AnyArray, batch_rows: int | None) -> Scan:
 
 
 def _of_stream(source: Any, batch_rows: int | None) -> Scan:
-    begin: Callable[[], Iterator[Any]]
-    if callable(source):
-        begin = lambda: iter(source())  # noqa: E731
-    elif isinstance(source, Iterable):
-        begin = lambda: iter(source)  # noqa: E731
-        if iter(source) is source:
-            raise ValueError(
-                "a stream must be one that can be gone through again for each pass, got an iterator, which ends: give "
-                "a list, an object whose __iter__ begins anew, or a function that returns an iterator"
-            )
-    else:
+    if not callable(source) and not isinstance(source, Iterable):
         raise ValueError(
             f"expected the name of a file, an array, an iterable of arrays or a function that returns one, got "
             f"{type(source).__name__}: give one of these"
         )
+    if isinstance(source, Iterator) and not callable(source):
+        raise ValueError(
+            "a stream must be one that can be gone through again for each pass, got an iterator, which ends: give "
+            "a list, an object whose __iter__ begins anew, or a function that returns an iterator"
+        )
+
+    def begin() -> Iterator[Any]:
+        return iter(source() if callable(source) else source)
+
     first = next(begin(), None)
     if first is None:
         raise ValueError("a stream must have at least one array, got none: check what it is made of")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -28,14 +29,13 @@ S = TypeVar("S", bound=Addable)
 class Survey:
     """What a look at all rows of a table tells.
 
-    ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight; ``missing`` (d,): the columns in
-    which something is missing; ``at_hand``: all rows if they are ``whole``, else some of those present.
+    ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight; ``at_hand``: all rows if they are
+    ``whole``, else some of those present.  They say what is missing of them if anything is missing anywhere.
     """
 
     n_rows: int
     n_present: int
     total: float
-    missing: NDArray[np.bool_]
     at_hand: Rows
     whole: bool
 
@@ -58,11 +58,11 @@ def surveyed(scan: Scan) -> Survey:
 def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | None:
     """The survey; None if no rows are ``wanted`` in particular, and there are more than ``most``."""
     kept: list[Batch] = []
-    missing, told = np.zeros(scan.n_features, dtype=bool), np.zeros(scan.n_features, dtype=bool)
+    gaps, told = False, np.zeros(scan.n_features, dtype=bool)
     n_rows, n_present, total = 0, 0, 0.0
     for batch in scan:
         gone = checked(scan, batch)
-        missing |= gone.any(axis=0)
+        gaps |= bool(gone.any())
         told |= ~gone.all(axis=0)
         n_present += len(batch.x) if batch.weight is None else int(np.count_nonzero(batch.weight))
         total += float(len(batch.x) if batch.weight is None else batch.weight.sum())
@@ -86,10 +86,10 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
         raise ValueError(f"the weights of {scan.described} must have a sum above 0, got {total:g}: check the column")
     x = np.concatenate([batch.x for batch in kept])
     weights = [batch.weight for batch in kept if batch.weight is not None]
-    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if missing.any() else None)
+    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if gaps else None)
     if wanted is not None and rows.weight is not None:
         rows = rows[np.flatnonzero(rows.weight)]
-    return Survey(n_rows, n_present, total, missing, rows, wanted is None)
+    return Survey(n_rows, n_present, total, rows, wanted is None)
 
 
 def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
@@ -103,8 +103,8 @@ def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
             f"rows into {batch.place}: take the row out, or leave the value empty if it is not known"
         )
     weight = batch.weight
-    if weight is not None and not (np.isfinite(weight) & (weight >= 0)).all():
-        row = int(np.argmin(np.isfinite(weight) & (weight >= 0)))
+    if weight is not None and not (counts := np.isfinite(weight) & (weight >= 0)).all():
+        row = int(np.argmin(counts))
         raise ValueError(
             f"weights must be finite and not negative, got {weight[row]}, {row} rows into {batch.place}: use 0 for a "
             "row that does not count"
@@ -114,11 +114,14 @@ def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """A source whose parts are read from a scan for each pass; weights are divided by ``unit``."""
+    """A source whose parts are read from a scan for each pass; weights are divided by ``unit``, their mean."""
 
     scan: Scan
     survey: Survey
-    unit: float
+
+    @property
+    def unit(self) -> float:
+        return self.survey.total / self.survey.n_present
 
     @property
     def n_rows(self) -> int:
@@ -136,9 +139,9 @@ class Streamed:
     @property
     def exact(self) -> bool:
         """Whether nothing is missing."""
-        return not self.survey.missing.any()
+        return self.survey.at_hand.missing is None
 
-    @property
+    @cached_property
     def at_hand(self) -> Rows:
         """The rows that were kept."""
         rows = self.survey.at_hand

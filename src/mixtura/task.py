@@ -12,13 +12,12 @@ from mixtura import available, em, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import box_around
 from mixtura.engine import Engine
-from mixtura.families import Family
 from mixtura.fixed import Fixed, fixed_of
 from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
 from mixtura.rows import InMemory, Rows, Source, present
 from mixtura.shapes import answer_dtype
-from mixtura.sources import Streamed, Survey
+from mixtura.sources import Streamed
 from mixtura.statistics import bulk_scale, everything
 from mixtura.update import m_step
 
@@ -34,7 +33,6 @@ class Settings:
     """
 
     n_components: int
-    family: Family
     covariance_type: str
     equal_mixing: bool
     prior: Prior | None
@@ -79,7 +77,6 @@ def settings_of(parameters: Mapping[str, Any]) -> Settings:
     not_made = ["covariances_init", "precisions_init", *(["weights_init"] if one["mixing"] == "equal" else [])]
     return Settings(
         n_components=int(one["n_components"]),
-        family=family,
         covariance_type=one["covariance_type"],
         equal_mixing=one["mixing"] == "equal",
         prior=prior,
@@ -159,9 +156,7 @@ def task_of(
     )
 
 
-def task_over(
-    settings: Settings, survey: Survey, source: Streamed, names: Sequence[str] | None, engine: Engine
-) -> Task:
+def task_over(settings: Settings, source: Streamed, names: Sequence[str] | None, engine: Engine) -> Task:
     """What a fit to a ``source`` that is larger than memory needs."""
     if settings.truncate is not None:
         raise ValueError(
@@ -176,9 +171,9 @@ def task_over(
         problem=problem,
         driver=driver_of(settings.accelerate, problem.update, settings.covariance_type),
         scale=source.unit,
-        total_weight=survey.total,
-        n_rows=survey.n_rows,
-        n_present=float(survey.n_present),
+        total_weight=source.survey.total,
+        n_rows=source.survey.n_rows,
+        n_present=float(source.n_rows),
         names=names,
         **_how(settings),
     )
