@@ -1,0 +1,367 @@
+"""What every fitted mixture answers, in scikit-learn's manner: labels, densities, criteria, draws, predictions.
+
+Rows come in by this door, for a fit as well as for a prediction: an array, a frame or a scan, checked here and not
+again.  The answers are of one model at rows (evaluate.py); of a scan they are made batch by batch.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mixtura import evaluate, frames, impute, start, tables, validation
+from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
+from mixtura.mixture import Mixture
+from mixtura.rows import AnyArray, Array, Rows, effective_rows, present
+from mixtura.scanning import Scan, scan
+from mixtura.shapes import answer_dtype
+from mixtura.sources import rows_of
+
+T = TypeVar("T")
+
+ENGINES = ("auto", "serial", "threads")
+
+
+class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """The methods that an estimator has once it knows its mixture.
+
+    Its parameters ``engine`` and ``n_jobs`` say where blocks are worked on.  A fit leaves ``_model``, the mixture and
+    its background; ``_dtype``, that of answers; ``_sampler``, the source of draws; and ``df_``.
+    """
+
+    engine: str
+    n_jobs: int | None
+    n_features_in_: int
+    df_: int
+    _model: Mixture
+    _dtype: np.dtype[Any]
+    _sampler: np.random.Generator
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # Not that nothing is checked: scikit-learn has no other way to say that 1-D X is welcome, as one feature
+        # (the tag one_d_array would say that nothing else is).
+        tags.no_validation = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "mixture_")
+
+    # the door ------------------------------------------------------------------------------------------------
+
+    def _named_as(self, scan: Scan, *, reset: bool) -> None:
+        """Keep the names and the number of the columns of a scan, or compare them with those of the fit."""
+        if reset:
+            self.n_features_in_ = scan.n_features
+            if scan.columns is not None:
+                self.feature_names_in_ = np.array(scan.columns, dtype=object)
+            elif hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        else:
+            names = getattr(self, "feature_names_in_", None)
+            validation.same_columns(scan.columns, scan.n_features, names, self.n_features_in_)
+
+    def _engine(self) -> Engine:
+        validation.one_of(self.engine, "engine", ENGINES)
+        if self.n_jobs is not None and (not isinstance(self.n_jobs, numbers.Integral) or self.n_jobs == 0):
+            raise ValueError(
+                f"n_jobs must be None or an integer other than 0, got {self.n_jobs!r}: use -1 for all cores"
+            )
+        return make_engine(self.engine, self.n_jobs)
+
+    def _rows(
+        self, X: Any, *, reset: bool, weight: ArrayLike | None = None, error_covariance: ArrayLike | None = None
+    ) -> Rows:
+        """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept or
+        compared."""
+        X = validation.with_gaps(X)
+        if frames.is_frame(X):
+            validation.distinct_names(frames.names(X))
+        ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+        if ndim == 1 and (reset or self.n_features_in_ == 1):
+            X = np.asarray(X)[:, None]
+        x = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        x = validation.real_rows(x)
+        validation.finite(x, getattr(self, "feature_names_in_", None), missing=True)
+        missing = validation.missing(x)
+        if frames.is_frame(error_covariance):  # NumPy takes no NA for a number
+            validation.distinct_names(frames.names(error_covariance), "error_covariance")
+            error_covariance = frames.as_array(error_covariance)
+        return Rows(
+            x,
+            validation.sample_weight(weight, len(x)),
+            missing,
+            validation.error_covariance(error_covariance, x, missing),
+        )
+
+    # the answers ---------------------------------------------------------------------------------------------
+
+    def _evaluated(
+        self, X: ArrayLike, error_covariance: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> tuple[Mixture, Rows, Engine]:
+        """What an evaluation at the rows of X needs."""
+        check_is_fitted(self)
+        rows = self._rows(X, reset=False, weight=sample_weight, error_covariance=error_covariance)
+        return self._model, rows, self._engine()
+
+    def _by_part(
+        self, X: Any, error_covariance: ArrayLike | None, function: Callable[[Mixture, Rows, Engine], AnyArray]
+    ) -> AnyArray:
+        """What ``function`` makes of the model and the rows of X; of a scan batch by batch."""
+        if not isinstance(X, Scan):
+            return function(*self._evaluated(X, error_covariance))
+        validation.nothing_beside_a_scan({"error_covariance": error_covariance})
+        return np.concatenate(list(self._of_batches(X, function)))
+
+    def _of_batches(self, scan: Scan, function: Callable[[Mixture, Rows, Engine], T]) -> Iterator[T]:
+        """What ``function`` makes of the model and each batch, in their order."""
+        check_is_fitted(self)
+        self._named_as(scan, reset=False)
+        model, alone = self._model, Serial()
+        with one_blas_thread():
+            yield from self._engine().map(lambda rows: function(model, rows, alone), rows_of(scan))
+
+    def _responsibilities(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
+        return evaluate.responsibilities(model, rows, engine, self._answer_dtype(rows))
+
+    def _log_density(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
+        return evaluate.log_density(model, rows, engine, self._answer_dtype(rows))
+
+    def _answer_dtype(self, rows: Rows) -> np.dtype[Any]:
+        """The dtype in which a model fitted in its own answers at these rows."""
+        return np.result_type(self._dtype, answer_dtype(rows.x))
+
+    def predict_to(self, path: str | Path, source: Any, *, proba: bool = False, density: bool = False) -> Path:
+        """Write what the mixture says of each row of a table to a file, batch by batch, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A CSV, TSV or Parquet file to make or replace.
+        source : Scan
+            From :func:`mixtura.scan`, or what it takes.
+        proba : bool
+            Whether to write the posterior probabilities, too: columns p0, p1, ..., and p_noise for a background.
+        density : bool
+            Whether to write the log density, too: a column log_density.
+
+        Returns
+        -------
+        Path
+            ``path``.  The first column is label: the most probable component, or -1 for the background.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be written, the source cannot be read, or its columns are not those of the fit.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(gm.predict_to(f"{folder}/labels.csv", np.array([0.0, 5.0])).read_text(), end="")
+        label
+        0
+        1
+        """
+        table = source if isinstance(source, Scan) else scan(source)
+        with tables.writing(path) as append:
+            for columns in self._of_batches(table, partial(evaluate.columns, proba=proba, density=density)):
+                append(columns)
+        return Path(path)
+
+    def predict(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> NDArray[np.intp]:
+        """The most probable component of each row of X (n, d), of shape (n,); -1 for the background.
+
+        Here and in the other methods NaN is a missing value, and ``error_covariance`` is as in :meth:`fit`.
+        """
+        return self._by_part(X, error_covariance, evaluate.labels)
+
+    def predict_proba(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
+        """Posterior probabilities of the components for each row of X (n, d), of shape (n, K).
+
+        With ``noise`` the shape is (n, K + 1), the last column being the background.  A row of which nothing is known
+        has the weights.
+        """
+        return self._by_part(X, error_covariance, self._responsibilities)
+
+    def score_samples(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
+        """Log density of what is known of each row of X (n, d), errors included, of shape (n,)."""
+        return self._by_part(X, error_covariance, self._log_density)
+
+    def logpdf(self, X: ArrayLike) -> Array:
+        """Log density of each row of X (n, d), of shape (n,)."""
+        return self.score_samples(X)
+
+    def pdf(self, X: ArrayLike) -> Array:
+        """Density of each row of X (n, d), of shape (n,); float64, because densities of small units leave float32."""
+        return np.asarray(np.exp(evaluate.log_density(*self._evaluated(X))))
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        error_covariance: ArrayLike | None = None,
+    ) -> float:
+        """Mean log density of the rows of X (n, d), per unit of weight."""
+        totals = self._totals(X, sample_weight, error_covariance)
+        return totals.loglik / totals.count
+
+    def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
+        """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call.
+
+        With ``noise`` rows of the background, labelled -1, are uniform on the box whose volume is V.
+        """
+        check_is_fitted(self)
+        rows, labels = self._model.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
+        return rows.astype(self._dtype, copy=False), labels
+
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        strategy: str = "mean",
+        error_covariance: ArrayLike | None = None,
+        random_state: Any = None,
+    ) -> Any:
+        """X with its missing values filled in, from what each row tells.
+
+        With ``noise``, what a row of the background does not tell is uniform on the sides of the bounding box of the
+        rows of the fit.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d)
+            Rows, NaN or null being a missing value; a row may have nothing else.
+        strategy : {"mean", "draw"}
+            "mean": the conditional expectation, which is the best guess of each value by itself, but makes all of them
+            together vary too little; "draw": a draw from the conditional distribution, that of several values of a row
+            together, for estimates that are made of the filled rows (see :class:`MixtureImputer`).
+        error_covariance : array-like of shape (n, d), (n, d, d), (d,) or (d, d), or None
+            As in :meth:`fit`, in squared units of the data: what there is keeps its error, what is filled in has none.
+        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+            Source of draws; None: the estimator's own, from which :meth:`sample` draws, so that each call gives others.
+
+        Returns
+        -------
+        ndarray of shape (n, d), or frame
+            What was there is there bit for bit.  Arrays come back as float64, float32 as float32; a frame of pandas,
+            polars or PyArrow comes back as one of the same kind, names, order and index included: columns without a
+            missing value as they are, the others as floats.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features or an entry that is infinite, or ``strategy`` is unknown.
+
+        References
+        ----------
+        M. Di Zio, U. Guarnera and O. Luzi, "Imputation through finite Gaussian mixture models", Computational
+        Statistics & Data Analysis 51, 2007.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.5], [0.5, 1.0]]])
+        >>> gm.impute([[2.0, np.nan], [np.nan, np.nan]])
+        array([[2., 1.],
+               [0., 0.]])
+        >>> gm.impute([[2.0, np.nan]], strategy="draw", random_state=0).shape
+        (1, 2)
+        """
+        validation.one_of(strategy, "strategy", [*impute.STRATEGIES])
+        model, rows, engine = self._evaluated(X, error_covariance)
+        rng = self._sampler if random_state is None else np.random.default_rng(start.entropy_of(random_state))
+        filled = impute.STRATEGIES[strategy](model, rows, engine, rng)
+        return frames.like(X, filled, rows)
+
+    def bic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> float:
+        """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better.
+
+        A weight says how often a row came: n is the sum of the weights.  With ``effective_size`` weights say how much a
+        row stands for (survey weights, importance weights): only their ratios count, and n is (sum w)^2 / sum w^2, the
+        number of equally weighted rows that tell as much (Kish, *Survey Sampling*, 1965).  The same holds for
+        :meth:`aic` and :meth:`icl`.
+        """
+        return evaluate.bic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
+
+    def aic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> float:
+        """Akaike information criterion, 2 df - 2 loglik, lower being better (Akaike 1974)."""
+        return evaluate.aic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
+
+    def icl(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> float:
+        """Integrated completed likelihood by hard assignment, bic - 2 sum log max_k r_k, lower being better.
+
+        C. Biernacki, G. Celeux and G. Govaert, IEEE Transactions on Pattern Analysis 22, 2000.
+        """
+        return evaluate.icl(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
+
+    def _totals(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        error_covariance: ArrayLike | None = None,
+        effective_size: bool = False,
+    ) -> evaluate.Totals:
+        if isinstance(X, Scan):
+            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size)
+        model, rows, engine = self._evaluated(X, error_covariance, sample_weight)
+        totals = evaluate.totals(model, rows[present(rows.weight)], engine)
+        if not validation.switch(effective_size, "effective_size") or rows.weight is None:
+            return totals
+        return totals * (effective_rows(rows.weight) / totals.count)
+
+    def _totals_of_scan(
+        self, scan: Scan, sample_weight: Any, error_covariance: Any, effective_size: bool
+    ) -> evaluate.Totals:
+        validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
+
+        def of_rows(model: Mixture, rows: Rows, engine: Engine) -> tuple[evaluate.Totals, float]:
+            squares = 0.0 if rows.weight is None else float(rows.weight @ rows.weight)
+            return evaluate.totals(model, rows[present(rows.weight)], engine), squares
+
+        found, squares = Pairwise[evaluate.Totals](), 0.0
+        for part, square in self._of_batches(scan, of_rows):
+            found.add(part)
+            squares += square
+        totals = found.sum()
+        if not validation.switch(effective_size, "effective_size") or squares == 0:
+            return totals
+        return totals * (totals.count / squares)
