@@ -478,7 +478,7 @@ class GaussianMixture(FittedMixture):
         names = getattr(self, "feature_names_in_", None)
         if survey.whole:
             return task_of(settings, survey.at_hand, names, engine)
-        return task_over(settings, Streamed(scan, survey), names, engine)
+        return task_over(settings, Streamed(survey, scan), names, engine)
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""

@@ -44,9 +44,27 @@ class Batch:
     weight: Array | None
     place: str
 
+    def __sizeof__(self) -> int:
+        """Bytes of the arrays, too: a scheduler that asks would take it for small."""
+        return object.__sizeof__(self) + self.x.nbytes + (0 if self.weight is None else self.weight.nbytes)
+
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class Table:
+    """What is known of a table without its rows: what it is, in a word or two, the names of its ``columns``, if they
+    have any, and their number."""
+
+    described: str
+    columns: tuple[str, ...] | None
+    n_features: int
+
+    def named(self, column: int) -> str:
+        """What to call a column, by its number."""
+        return f"column {column}" if self.columns is None else f"column {self.columns[column]!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class Scan(Table):
     """A table that is read batch by batch, as often as it is wanted; :func:`scan` makes them.
 
     Parameters
@@ -71,16 +89,9 @@ class Scan:
     [2, 2, 1]
     """
 
-    described: str
-    columns: tuple[str, ...] | None
-    n_features: int
     n_rows: int | None
     stamped: bool
     read: Callable[[], Iterator[Batch]] = field(repr=False)
-
-    def named(self, column: int) -> str:
-        """What to call a column, by its number."""
-        return f"column {column}" if self.columns is None else f"column {self.columns[column]!r}"
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches in order, the next ones being read meanwhile."""
@@ -296,11 +307,11 @@ def _of_stream(source: Any, batch_rows: int | None) -> Scan:
     first = next(begin(), None)
     if first is None:
         raise ValueError("a stream must have at least one array, got none: check what it is made of")
-    x, names = _of_item(first, None, 0)
+    x, names = as_rows(first, None, "array 0 of the stream")
 
     def read() -> Iterator[Batch]:
         for index, item in enumerate(begin()):
-            part, _ = _of_item(item, x.shape[1], index)
+            part, _ = as_rows(item, x.shape[1], f"array {index} of the stream")
             if len(part):
                 yield Batch(part, None, f"array {index}")
 
@@ -314,8 +325,8 @@ def _of_stream(source: Any, batch_rows: int | None) -> Scan:
     )
 
 
-def _of_item(item: Any, n_features: int | None, index: int) -> tuple[AnyArray, tuple[str, ...] | None]:
-    """An array or frame of a stream as (m, d), and the names of its columns if it has any."""
+def as_rows(item: Any, n_features: int | None, what: str) -> tuple[AnyArray, tuple[str, ...] | None]:
+    """An array or frame as (m, d), and the names of its columns if it has any; ``what`` it is, for messages."""
     names = None
     if frames.is_frame(item):
         names = tuple(map(str, frames.names(item)))
@@ -324,5 +335,5 @@ def _of_item(item: Any, n_features: int | None, index: int) -> tuple[AnyArray, t
     x = x[:, None] if x.ndim == 1 and n_features in (None, 1) else x
     if x.ndim != 2 or (n_features is not None and x.shape[1] != n_features):
         wanted = "(m, d)" if n_features is None else f"(m, {n_features})"
-        raise ValueError(f"array {index} of the stream must have shape {wanted}, got {x.shape}: give one row per point")
+        raise ValueError(f"{what} must have shape {wanted}, got {x.shape}: give one row per point")
     return validation.real_rows(x), names

@@ -10,7 +10,7 @@ of the parts: the same bits for any number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
 from mixtura.rows import InMemory, Rows, held, most_held
-from mixtura.scanning import Batch, Scan
+from mixtura.scanning import Batch, Scan, Table
 
 S = TypeVar("S", bound=Addable)
 
@@ -55,51 +55,92 @@ def surveyed(scan: Scan) -> Survey:
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What a look at a batch tells: numbers of rows and of those with a weight above 0, their ``total`` weight, whether
+    anything is missing, the columns (d,) that have a value, and the bytes of it all; + for more batches."""
+
+    n_rows: int
+    n_present: int
+    total: float
+    gaps: bool
+    told: NDArray[np.bool_]
+    n_bytes: int
+
+    def __add__(self, other: Glance) -> Glance:
+        return Glance(
+            self.n_rows + other.n_rows,
+            self.n_present + other.n_present,
+            self.total + other.total,
+            self.gaps or other.gaps,
+            self.told | other.told,
+            self.n_bytes + other.n_bytes,
+        )
+
+
+def glance_at(table: Table, batch: Batch) -> Glance:
+    """A look at one batch of a table; ValueError where a value is infinite or a weight is none."""
+    gone, weight, n_rows = checked(table, batch), batch.weight, len(batch.x)
+    return Glance(
+        n_rows,
+        n_rows if weight is None else int(np.count_nonzero(weight)),
+        float(n_rows if weight is None else weight.sum()),
+        bool(gone.any()),
+        np.asarray(~gone.all(axis=0)),
+        batch.x.nbytes + (0 if weight is None else weight.nbytes),
+    )
+
+
+def of_batch(batch: Batch, index: NDArray[np.intp]) -> Batch:
+    """Some rows of a batch, by their numbers."""
+    return Batch(batch.x[index], None if batch.weight is None else batch.weight[index], batch.place)
+
+
 def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | None:
     """The survey; None if no rows are ``wanted`` in particular, and there are more than ``most``."""
     kept: list[Batch] = []
-    gaps, told = False, np.zeros(scan.n_features, dtype=bool)
-    n_rows, n_present, total = 0, 0, 0.0
+    seen = Glance(0, 0, 0.0, False, np.zeros(scan.n_features, dtype=bool), 0)
     for batch in scan:
-        gone = checked(scan, batch)
-        gaps |= bool(gone.any())
-        told |= ~gone.all(axis=0)
-        n_present += len(batch.x) if batch.weight is None else int(np.count_nonzero(batch.weight))
-        total += float(len(batch.x) if batch.weight is None else batch.weight.sum())
         if wanted is None:
             kept.append(batch)
         else:
-            first, last = np.searchsorted(wanted, [n_rows, n_rows + len(batch.x)])
-            own = wanted[first:last] - n_rows
-            kept.append(Batch(batch.x[own], None if batch.weight is None else batch.weight[own], batch.place))
-        n_rows += len(batch.x)
-        if wanted is None and n_rows > most:
+            first, last = np.searchsorted(wanted, [seen.n_rows, seen.n_rows + len(batch.x)])
+            kept.append(of_batch(batch, wanted[first:last] - seen.n_rows))
+        seen = seen + glance_at(scan, batch)
+        if wanted is None and seen.n_rows > most:
             return None
-    if n_rows == 0:
-        raise ValueError(f"{scan.described} has no rows: at least one is needed")
-    if not told.all():
-        column = int(np.argmin(told))
+    return survey_of(scan, seen, kept, whole=wanted is None)
+
+
+def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], *, whole: bool) -> Survey:
+    """The survey that glances at all batches and the rows ``kept`` make: the ``whole`` table or some of it."""
+    if seen.n_rows == 0:
+        raise ValueError(f"{table.described} has no rows: at least one is needed")
+    if not seen.told.all():
+        column = int(np.argmin(seen.told))
         raise ValueError(
-            f"each column must have a value, but {scan.named(column)} of {scan.described} has none: leave it out"
+            f"each column must have a value, but {table.named(column)} of {table.described} has none: leave it out"
         )
-    if not total > 0:
-        raise ValueError(f"the weights of {scan.described} must have a sum above 0, got {total:g}: check the column")
+    if not seen.total > 0:
+        raise ValueError(
+            f"the weights of {table.described} must have a sum above 0, got {seen.total:g}: check the column"
+        )
     x = np.concatenate([batch.x for batch in kept])
     weights = [batch.weight for batch in kept if batch.weight is not None]
-    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if gaps else None)
-    if wanted is not None and rows.weight is not None:
+    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if seen.gaps else None)
+    if not whole and rows.weight is not None:
         rows = rows[np.flatnonzero(rows.weight)]
-    return Survey(n_rows, n_present, total, rows, wanted is None)
+    return Survey(seen.n_rows, seen.n_present, seen.total, rows, whole)
 
 
-def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
+def checked(table: Table, batch: Batch) -> NDArray[np.bool_]:
     """Which values (m, d) of a batch are missing; ValueError where one is infinite or a weight is none."""
     gone = np.isnan(batch.x)
     wild = np.isinf(batch.x)
     if wild.any():
         row, column = (int(index) for index in np.argwhere(wild)[0])
         raise ValueError(
-            f"{scan.described} must hold finite numbers, got {batch.x[row, column]} in {scan.named(column)}, {row} "
+            f"{table.described} must hold finite numbers, got {batch.x[row, column]} in {table.named(column)}, {row} "
             f"rows into {batch.place}: take the row out, or leave the value empty if it is not known"
         )
     weight = batch.weight
@@ -113,14 +154,45 @@ def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, eq=False)
-class Streamed:
-    """A source whose parts are read from a scan for each pass; weights are divided by ``unit``, their mean."""
+class Intake:
+    """How batches of a ``table`` become rows of which something may be missing, unless they are ``exact``: weights are
+    divided by ``unit``, and a table that is not ``stamped`` is watched for values that go missing."""
 
-    scan: Scan
+    table: Table
+    exact: bool
+    unit: float
+    stamped: bool
+
+    def rows(self, batch: Batch) -> Rows:
+        """The rows that count."""
+        missing = None
+        if not self.exact:
+            missing = np.isnan(batch.x)
+        elif not self.stamped and not np.isfinite(batch.x.sum(dtype=np.float64)):
+            self._refuse_new_gap(batch)
+        if batch.weight is None:
+            return Rows(batch.x, None, missing)
+        rows = Rows(batch.x, batch.weight / self.unit, missing)
+        return rows if batch.weight.all() else rows[np.flatnonzero(batch.weight)]
+
+    def _refuse_new_gap(self, batch: Batch) -> None:
+        gone = checked(self.table, batch)
+        if gone.any():
+            raise ValueError(
+                f"{self.table.described} must give the same rows each time, but {batch.place} has a missing value "
+                "where none was before: scan it anew when nobody changes it"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Partly:
+    """What sources larger than memory share: a survey, whose rows stand for all."""
+
     survey: Survey
 
     @property
     def unit(self) -> float:
+        """Mean of the weights above 0, by which they are divided."""
         return self.survey.total / self.survey.n_present
 
     @property
@@ -129,7 +201,7 @@ class Streamed:
 
     @property
     def n_features(self) -> int:
-        return self.scan.n_features
+        return int(self.survey.at_hand.x.shape[1])
 
     @property
     def total(self) -> float:
@@ -152,39 +224,35 @@ class Streamed:
         """Rows of a part, at most."""
         return min(self.n_rows // 2, len(self.survey.at_hand))
 
+    def sample(self, n: int, rng: np.random.Generator) -> Rows:
+        """At most ``n`` of the rows at hand without replacement, in their order, in float64."""
+        return InMemory(self.at_hand).sample(n, rng)
+
+    def part(self, n: int, rng: np.random.Generator) -> InMemory:
+        """A source over ``n`` of the rows at hand or up to twice as many."""
+        return InMemory(self.at_hand).part(n, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed(Partly):
+    """A source whose parts are read from a scan for each pass."""
+
+    scan: Scan
+
     def parts(self) -> Iterator[InMemory]:
         """The rows, batch by batch, checked against what they were."""
+        intake = Intake(self.scan, self.exact, self.unit, self.scan.stamped)
         n_rows = 0
         for batch in self.scan:
             n_rows += len(batch.x)
             if n_rows > self.survey.n_rows:
                 break
-            yield InMemory(self._present(batch))
+            yield InMemory(intake.rows(batch))
         if n_rows != self.survey.n_rows:
             more = "more" if n_rows > self.survey.n_rows else f"{n_rows}"
             raise ValueError(
                 f"{self.scan.described} must give the same rows each time, but had {self.survey.n_rows} at first and "
                 f"{more} now: scan it anew when nobody changes it"
-            )
-
-    def _present(self, batch: Batch) -> Rows:
-        """The rows that count, their weights scaled."""
-        missing = None
-        if not self.exact:
-            missing = np.isnan(batch.x)
-        elif not self.scan.stamped and not np.isfinite(batch.x.sum(dtype=np.float64)):
-            self._refuse_new_gap(batch)
-        if batch.weight is None:
-            return Rows(batch.x, None, missing)
-        rows = Rows(batch.x, batch.weight / self.unit, missing)
-        return rows if batch.weight.all() else rows[np.flatnonzero(batch.weight)]
-
-    def _refuse_new_gap(self, batch: Batch) -> None:
-        gone = checked(self.scan, batch)
-        if gone.any():
-            raise ValueError(
-                f"{self.scan.described} must give the same rows each time, but {batch.place} has a missing value where "
-                "none was before: scan it anew when nobody changes it"
             )
 
     def summed(self, engine: Engine, of_part: Callable[[InMemory, Engine], S]) -> S:
@@ -194,14 +262,6 @@ class Streamed:
         with one_blas_thread():
             engine.each(lambda part: of_part(part, alone), self.parts(), total.add)
         return total.sum()
-
-    def sample(self, n: int, rng: np.random.Generator) -> Rows:
-        """At most ``n`` of the rows at hand without replacement, in their order, in float64."""
-        return InMemory(self.at_hand).sample(n, rng)
-
-    def part(self, n: int, rng: np.random.Generator) -> InMemory:
-        """A source over ``n`` of the rows at hand or up to twice as many."""
-        return InMemory(self.at_hand).part(n, rng)
 
 
 def rows_of(scan: Scan) -> Iterator[Rows]:

@@ -17,7 +17,7 @@ from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
 from mixtura.rows import InMemory, Rows, Source, present
 from mixtura.shapes import answer_dtype
-from mixtura.sources import Streamed
+from mixtura.sources import Partly
 from mixtura.statistics import bulk_scale, everything
 from mixtura.update import m_step
 
@@ -156,7 +156,7 @@ def task_of(
     )
 
 
-def task_over(settings: Settings, source: Streamed, names: Sequence[str] | None, engine: Engine) -> Task:
+def task_over(settings: Settings, source: Partly, names: Sequence[str] | None, engine: Engine) -> Task:
     """What a fit to a ``source`` that is larger than memory needs."""
     if settings.truncate is not None:
         raise ValueError(
