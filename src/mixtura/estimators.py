@@ -20,9 +20,10 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.validation import check_is_fitted
 
 import mixtura
-from mixtura import em, evaluate, pruned, runs, start, validation
+from mixtura import distributed, em, evaluate, pruned, runs, start, validation
 from mixtura.background import N_PARAMETERS, USUAL, Background
 from mixtura.covariance import suited
+from mixtura.distributed import Collection, OnCluster
 from mixtura.engine import one_blas_thread
 from mixtura.fitted import FittedMixture
 from mixtura.fixed import masks_of
@@ -109,8 +110,9 @@ class GaussianMixture(FittedMixture):
         the log-likelihood per pass are the bound; ``loglik_``, ``labels_`` and all that is asked of the fitted model
         take all components.  By plain EM (``accelerate`` "auto" or None); n_init="auto" is one start.
         None: all components for all rows.
-    engine : {"auto", "serial", "threads"}
-        Where blocks of rows are worked on.
+    engine : {"auto", "serial", "threads", "dask"}
+        Where blocks of rows are worked on.  "auto": those of Dask collections where they are, all others in threads;
+        "dask": an array that is larger than what is kept at hand (64 MB) is cut into chunks for Dask, too.
     trace : bool
         Keep the model of every pass in ``history_`` and the responsibilities in ``responsibilities_``.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
@@ -256,9 +258,12 @@ class GaussianMixture(FittedMixture):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n, d)
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
             Rows; a 1-D array is one feature.  NaN is a missing value: the likelihood is that of the values that are
             there, which is right where values are missing at random (Rubin 1976), whatever the others say.
+            A :func:`mixtura.scan` is read again for each pass.  The chunks of a Dask collection stay where they are; a
+            sum over them goes out to the current client, if there is one.  Of more rows than take 64 MB ``labels_`` is
+            not kept.
         y : ignored
             Present for scikit-learn.
         sample_weight : array-like of shape (n,) or None
@@ -446,7 +451,9 @@ class GaussianMixture(FittedMixture):
         error_covariance: ArrayLike | None = None,
     ) -> NDArray[np.intp]:
         """Fit the mixture to X and return the most probable component of each row, (n,)."""
-        return self.fit(X, sample_weight=sample_weight, labels=labels, error_covariance=error_covariance).labels_
+        self.fit(X, sample_weight=sample_weight, labels=labels, error_covariance=error_covariance)
+        # Of a table that is larger than memory no labels are kept.
+        return self.labels_ if hasattr(self, "labels_") else self.predict(X)
 
     def _task(
         self,
@@ -459,26 +466,38 @@ class GaussianMixture(FittedMixture):
     ) -> Task:
         """What a fit needs; a task ``like`` it, of the same rows, knows their Gaussian already."""
         settings = settings_of(self.get_params(deep=False))
+        if self.engine == "dask":
+            X = distributed.cut_for_dask(X)
         if isinstance(X, Scan):
-            return self._task_over(X, settings, sample_weight, labels, error_covariance)
+            return self._task_over(
+                X, settings, {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
+            )
+        if distributed.is_collection(X):
+            there = distributed.collected(X, sample_weight)
+            return self._task_over(there, settings, {"labels": labels, "error_covariance": error_covariance})
         rows = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
         rows = replace(rows, label=known, edges=edges)
         return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like)
 
-    def _task_over(
-        self, scan: Scan, settings: Settings, sample_weight: Any, labels: Any, error_covariance: Any
-    ) -> Task:
-        """What a fit to a scan needs: of few rows the same as for an array."""
-        beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
+    def _task_over(self, table: Scan | Collection, settings: Settings, beside: dict[str, Any]) -> Task:
+        """What a fit to a scan or a Dask collection needs: of few rows the same as for an array."""
         beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
         validation.nothing_beside_a_scan(beside)
-        self._named_as(scan, reset=True)
-        survey, engine = surveyed(scan), self._engine()
+        engine = self._engine()
+        source: Streamed | OnCluster
+        if isinstance(table, Scan):
+            self._named_as(table, reset=True)
+            survey = surveyed(table)
+            source = Streamed(survey, table)
+        else:
+            self._named_as(table.table, reset=True)
+            survey, table = distributed.surveyed_there(table)
+            source = OnCluster(survey, table)
         names = getattr(self, "feature_names_in_", None)
         if survey.whole:
             return task_of(settings, survey.at_hand, names, engine)
-        return task_over(settings, Streamed(survey, scan), names, engine)
+        return task_over(settings, source, names, engine)
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""

@@ -19,7 +19,7 @@ from mixtura.engine import Engine, one_blas_thread
 from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
 from mixtura.observe import densities, exact
-from mixtura.rows import AnyArray, Array, InMemory, Rows
+from mixtura.rows import AnyArray, Array, InMemory, Rows, present
 
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
@@ -109,13 +109,19 @@ def columns(model: Mixture, rows: Rows, engine: Engine, *, proba: bool, density:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums by weight over rows: ``loglik``, ``count`` of rows, ``certainty``, log max_k r_k, and ``entropy``,
-    -sum_k r_k log r_k."""
+    """Sums by weight over rows: ``loglik``, ``count`` of rows, ``certainty``, log max_k r_k, ``entropy``,
+    -sum_k r_k log r_k, and ``squares`` of the weights, where somebody needs them."""
 
     loglik: float
     count: float
     certainty: float
     entropy: float
+    squares: float = 0.0
+
+    @property
+    def effective(self) -> Totals:
+        """The same for as many rows as tell as much as rows of these weights (Kish 1965)."""
+        return self if self.squares == 0 else self * (self.count / self.squares)
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
@@ -125,7 +131,8 @@ class Totals:
 
 
 def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
-    """What the information criteria need to know of the data."""
+    """What the information criteria need to know of the rows that count."""
+    rows = rows[present(rows.weight)]
     found = [Totals(0.0, 0.0, 0.0, 0.0)]
 
     def of_block(where: Any, block: Rows, resp: Array, total: Array, top: float | Array) -> Totals:
@@ -133,7 +140,7 @@ def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
         certainty, entropy = np.log(resp.max(axis=0)), entr(resp).sum(axis=0)
         weight = np.ones(len(block)) if block.weight is None else block.weight
         loglik = float(weight @ (np.log(total) + top))
-        return Totals(loglik, block.total, float(weight @ certainty), float(weight @ entropy))
+        return Totals(loglik, block.total, float(weight @ certainty), float(weight @ entropy), float(weight @ weight))
 
     def add(part: Totals) -> None:
         found[0] = found[0] + part

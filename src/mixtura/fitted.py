@@ -18,17 +18,18 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mixtura import evaluate, frames, impute, start, tables, validation
+from mixtura import distributed, evaluate, frames, impute, start, tables, validation
+from mixtura.distributed import Collection
 from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array, Rows, effective_rows, present
-from mixtura.scanning import Scan, scan
+from mixtura.rows import AnyArray, Array, Rows
+from mixtura.scanning import Scan, Table, scan
 from mixtura.shapes import answer_dtype
 from mixtura.sources import rows_of
 
 T = TypeVar("T")
 
-ENGINES = ("auto", "serial", "threads")
+ENGINES = ("auto", "serial", "threads", "dask")
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -59,17 +60,17 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     # the door ------------------------------------------------------------------------------------------------
 
-    def _named_as(self, scan: Scan, *, reset: bool) -> None:
-        """Keep the names and the number of the columns of a scan, or compare them with those of the fit."""
+    def _named_as(self, table: Table, *, reset: bool) -> None:
+        """Keep the names and the number of the columns of a table, or compare them with those of the fit."""
         if reset:
-            self.n_features_in_ = scan.n_features
-            if scan.columns is not None:
-                self.feature_names_in_ = np.array(scan.columns, dtype=object)
+            self.n_features_in_ = table.n_features
+            if table.columns is not None:
+                self.feature_names_in_ = np.array(table.columns, dtype=object)
             elif hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
         else:
             names = getattr(self, "feature_names_in_", None)
-            validation.same_columns(scan.columns, scan.n_features, names, self.n_features_in_)
+            validation.same_columns(table.columns, table.n_features, names, self.n_features_in_)
 
     def _engine(self) -> Engine:
         validation.one_of(self.engine, "engine", ENGINES)
@@ -117,11 +118,16 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     def _by_part(
         self, X: Any, error_covariance: ArrayLike | None, function: Callable[[Mixture, Rows, Engine], AnyArray]
     ) -> AnyArray:
-        """What ``function`` makes of the model and the rows of X; of a scan batch by batch."""
-        if not isinstance(X, Scan):
-            return function(*self._evaluated(X, error_covariance))
-        validation.nothing_beside_a_scan({"error_covariance": error_covariance})
-        return np.concatenate(list(self._of_batches(X, function)))
+        """What ``function`` makes of the model and the rows of X: of a scan batch by batch, of a Dask collection when
+        it is wanted, where its chunks are."""
+        if isinstance(X, Scan):
+            validation.nothing_beside_a_scan({"error_covariance": error_covariance})
+            return np.concatenate(list(self._of_batches(X, function)))
+        if distributed.is_collection(X):
+            validation.nothing_beside_a_scan({"error_covariance": error_covariance})
+            answers: AnyArray = distributed.answered(*self._of_chunks(distributed.collected(X), function))
+            return answers
+        return function(*self._evaluated(X, error_covariance))
 
     def _of_batches(self, scan: Scan, function: Callable[[Mixture, Rows, Engine], T]) -> Iterator[T]:
         """What ``function`` makes of the model and each batch, in their order."""
@@ -131,15 +137,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         with one_blas_thread():
             yield from self._engine().map(lambda rows: function(model, rows, alone), rows_of(scan))
 
-    def _responsibilities(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
-        return evaluate.responsibilities(model, rows, engine, self._answer_dtype(rows))
-
-    def _log_density(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
-        return evaluate.log_density(model, rows, engine, self._answer_dtype(rows))
-
-    def _answer_dtype(self, rows: Rows) -> np.dtype[Any]:
-        """The dtype in which a model fitted in its own answers at these rows."""
-        return np.result_type(self._dtype, answer_dtype(rows.x))
+    def _of_chunks(
+        self, collection: Collection, function: Callable[[Mixture, Rows, Engine], T]
+    ) -> tuple[Collection, Callable[[Rows], T]]:
+        """A collection that suits the model, and what ``function`` makes of the model and a chunk, to be sent out."""
+        check_is_fitted(self)
+        self._named_as(collection.table, reset=False)
+        return collection, partial(_of_model, function, self._model)
 
     def predict_to(self, path: str | Path, source: Any, *, proba: bool = False, density: bool = False) -> Path:
         """Write what the mixture says of each row of a table to a file, batch by batch, whole or not at all.
@@ -177,6 +181,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         0
         1
         """
+        if distributed.is_collection(source):
+            source = distributed.collected(source).scan()
         table = source if isinstance(source, Scan) else scan(source)
         with tables.writing(path) as append:
             for columns in self._of_batches(table, partial(evaluate.columns, proba=proba, density=density)):
@@ -196,11 +202,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         With ``noise`` the shape is (n, K + 1), the last column being the background.  A row of which nothing is known
         has the weights.
         """
-        return self._by_part(X, error_covariance, self._responsibilities)
+        return self._by_part(X, error_covariance, partial(_responsibilities, self._dtype))
 
     def score_samples(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
         """Log density of what is known of each row of X (n, d), errors included, of shape (n,)."""
-        return self._by_part(X, error_covariance, self._log_density)
+        return self._by_part(X, error_covariance, partial(_log_density, self._dtype))
 
     def logpdf(self, X: ArrayLike) -> Array:
         """Log density of each row of X (n, d), of shape (n,)."""
@@ -340,28 +346,30 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
     ) -> evaluate.Totals:
+        effective = validation.switch(effective_size, "effective_size")
         if isinstance(X, Scan):
-            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size)
-        model, rows, engine = self._evaluated(X, error_covariance, sample_weight)
-        totals = evaluate.totals(model, rows[present(rows.weight)], engine)
-        if not validation.switch(effective_size, "effective_size") or rows.weight is None:
-            return totals
-        return totals * (effective_rows(rows.weight) / totals.count)
+            validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
+            found = Pairwise[evaluate.Totals]()
+            for part in self._of_batches(X, evaluate.totals):
+                found.add(part)
+            totals = found.sum()
+        elif distributed.is_collection(X):
+            validation.nothing_beside_a_scan({"error_covariance": error_covariance})
+            there = self._of_chunks(distributed.collected(X, sample_weight), evaluate.totals)
+            totals = distributed.total_of(*there)
+        else:
+            totals = evaluate.totals(*self._evaluated(X, error_covariance, sample_weight))
+        return totals.effective if effective else totals
 
-    def _totals_of_scan(
-        self, scan: Scan, sample_weight: Any, error_covariance: Any, effective_size: bool
-    ) -> evaluate.Totals:
-        validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
 
-        def of_rows(model: Mixture, rows: Rows, engine: Engine) -> tuple[evaluate.Totals, float]:
-            squares = 0.0 if rows.weight is None else float(rows.weight @ rows.weight)
-            return evaluate.totals(model, rows[present(rows.weight)], engine), squares
+def _of_model(function: Callable[[Mixture, Rows, Engine], T], model: Mixture, rows: Rows) -> T:
+    return function(model, rows, Serial())
 
-        found, squares = Pairwise[evaluate.Totals](), 0.0
-        for part, square in self._of_batches(scan, of_rows):
-            found.add(part)
-            squares += square
-        totals = found.sum()
-        if not validation.switch(effective_size, "effective_size") or squares == 0:
-            return totals
-        return totals * (totals.count / squares)
+
+def _responsibilities(fitted: np.dtype[Any], model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
+    return evaluate.responsibilities(model, rows, engine, np.result_type(fitted, answer_dtype(rows.x)))
+
+
+def _log_density(fitted: np.dtype[Any], model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
+    """In the dtype in which a model that was ``fitted`` in its own answers at these rows."""
+    return evaluate.log_density(model, rows, engine, np.result_type(fitted, answer_dtype(rows.x)))

@@ -11,13 +11,14 @@ import numpy as np
 from mixtura import available, em, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import box_around
+from mixtura.distributed import OnCluster
 from mixtura.engine import Engine
 from mixtura.fixed import Fixed, fixed_of
 from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
 from mixtura.rows import InMemory, Rows, Source, present
 from mixtura.shapes import answer_dtype
-from mixtura.sources import Partly
+from mixtura.sources import Streamed
 from mixtura.statistics import bulk_scale, everything
 from mixtura.update import m_step
 
@@ -156,7 +157,7 @@ def task_of(
     )
 
 
-def task_over(settings: Settings, source: Partly, names: Sequence[str] | None, engine: Engine) -> Task:
+def task_over(settings: Settings, source: Streamed | OnCluster, names: Sequence[str] | None, engine: Engine) -> Task:
     """What a fit to a ``source`` that is larger than memory needs."""
     if settings.truncate is not None:
         raise ValueError(
