@@ -202,10 +202,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         With ``noise`` the shape is (n, K + 1), the last column being the background.  A row of which nothing is known
         has the weights.
         """
+        check_is_fitted(self)
         return self._by_part(X, error_covariance, partial(_responsibilities, self._dtype))
 
     def score_samples(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
         """Log density of what is known of each row of X (n, d), errors included, of shape (n,)."""
+        check_is_fitted(self)
         return self._by_part(X, error_covariance, partial(_log_density, self._dtype))
 
     def logpdf(self, X: ArrayLike) -> Array:
