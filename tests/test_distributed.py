@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -262,3 +264,26 @@ def test_dask_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(ImportError, match=r"mixtura\[dask\]"):
         GaussianMixture(engine="dask").fit(np.zeros((5, 1)))
+
+
+TOUCHED = """
+import resource, numpy as np
+from contextlib import nullcontext
+from mixtura.distributed import memory_kept
+for context in (nullcontext, memory_kept):
+    with context():
+        np.ones(1 << 17)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(50):
+            np.ones(1 << 17)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver()[0], reason="only the GNU C library has mallopt")
+def test_memory_of_a_block_serves_the_next_in_workers_of_dask() -> None:
+    surroundings = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run([sys.executable, "-c", TOUCHED], env=surroundings, capture_output=True, text=True, check=True)
+    fetched_anew, kept = map(int, done.stdout.split())
+    assert fetched_anew > 50 * 200  # of 256 pages
+    assert kept < fetched_anew / 10
