@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from cases import blobs
-from mixtura import GaussianMixture, MixtureImputer, select
+from mixtura import GaussianMixture, MixtureImputer, scan, select
 from mixtura.available import mean_errors
 from mixtura.rows import Rows
 from refusing import refused
@@ -214,6 +214,57 @@ def test_two_columns_of_one_name(call, library):
     assert "must have columns of different names, got two called 'a'" in refused(call, twice_a(library))
 
 
+def test_errors_under_the_same_names_in_another_order_are_refused():
+    rows, errors = pd.DataFrame(X, columns=["a", "b"]), pd.DataFrame(0.1 + 0.01 * X**2, columns=["a", "b"])
+    own = fit(error_covariance=errors)  # rows without names
+    np.testing.assert_array_equal(
+        GaussianMixture(2, random_state=0).fit(rows, error_covariance=errors).means_, own.means_
+    )
+    other = GaussianMixture(2, random_state=0).fit(rows, error_covariance=errors.set_axis(["e_b", "e_a"], axis=1))
+    np.testing.assert_array_equal(other.means_, own.means_)
+    for call in (other.fit, other.predict):
+        said = refused(call, rows, error_covariance=errors[["b", "a"]])
+        assert "in the order of those of X, ['a', 'b'], got ['b', 'a']" in said
+
+
+DATES = {
+    "pandas": lambda kind: pd.DataFrame({"when": pd.date_range("2020-01-01", periods=N), "how": X[:, 0]}).astype(
+        {"how": kind}
+    ),
+    "pyarrow": lambda kind: pa.table({"when": pa.array(np.arange(N), pa.timestamp("s")), "how": X[:, 0]}),
+}
+"""Frames with a column of dates, whatever the other one is."""
+
+
+@pytest.mark.parametrize(("library", "kind"), [("pandas", "float64"), ("pandas", "Float64"), ("pyarrow", "double")])
+@pytest.mark.parametrize("call", [GaussianMixture(2).fit, MixtureImputer().fit, lambda frame: select(frame, [1])])
+def test_a_column_of_dates_is_named(call, library, kind):
+    assert refused(call, DATES[library](kind)).startswith(
+        "X must hold numbers, but column 'when' holds dates or times (Datetime): "
+    )
+
+
+def test_plans_of_frames_are_to_be_collected():
+    frame = pytest.importorskip("polars").DataFrame(X)
+    calls = [GaussianMixture(2).fit, MixtureImputer().fit, MixtureImputer().fit(frame).transform]
+    for call in (*calls, lambda plan: scan([plan])):
+        assert "a LazyFrame, which has no rows before it is collected" in refused(call, frame.lazy())
+    assert "error_covariance must be a frame" in refused(fit, error_covariance=frame.lazy())
+
+
+NAMES = ["tall", "short"] * (N // 2)
+
+
+@pytest.mark.parametrize(
+    "labels", [NAMES, np.array(NAMES), np.array(NAMES, dtype=object), pd.Series(NAMES).astype("category"), ["0"] * N]
+)
+def test_labels_that_are_text(labels):
+    said = refused(fit, labels=labels)
+    assert said.startswith(f"labels must be numbers of components, got text, '{labels[0]}' for one")
+    assert "factorize" in said
+    assert said == refused(GaussianMixture(2, labels_init=labels).fit, X)
+
+
 def test_a_weight_of_zero_is_an_absent_row_with_gaps():
     weight = (np.arange(N) % 5 > 0).astype(float)
     settings = {"n_components": 2, "random_state": 0}
@@ -358,6 +409,11 @@ def test_shares_are_as_good_as_counts():
 def test_histograms_that_cannot_be(edges, found, words):
     with pytest.raises(ValueError, match=words):
         GaussianMixture(1).fit_histogram(edges, found)
+
+
+def test_counts_before_edges():
+    said = refused(GaussianMixture(1).fit_histogram, *np.histogram(X[:, 0]))
+    assert said.startswith("edges come first, (b + 1,) for b counts, got 10 and then 11 numbers")
 
 
 def test_what_came_is_said_in_one_line():

@@ -31,6 +31,37 @@ T = TypeVar("T")
 ENGINES = ("auto", "serial", "threads")
 
 
+def received(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool,
+    weight: ArrayLike | None = None,
+    error_covariance: ArrayLike | None = None,
+) -> Rows:
+    """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept in the
+    ``estimator``, with ``reset``, or compared with its own."""
+    X = validation.with_gaps(X)
+    named = frames.checked(X)
+    if frames.checked(error_covariance, "error_covariance"):
+        if named:
+            validation.same_order(frames.names(error_covariance), frames.names(X))
+        error_covariance = frames.as_array(error_covariance)  # NumPy takes no NA for a number
+    ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    if ndim == 1 and (reset or estimator.n_features_in_ == 1):
+        X = np.asarray(X)[:, None]
+    x = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+    x = validation.real_rows(x)
+    validation.finite(x, getattr(estimator, "feature_names_in_", None), missing=True)
+    missing = validation.missing(x)
+    return Rows(
+        x,
+        validation.sample_weight(weight, len(x)),
+        missing,
+        validation.error_covariance(error_covariance, x, missing),
+    )
+
+
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """The methods that an estimator has once it knows its mixture.
 
@@ -79,31 +110,6 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             )
         return make_engine(self.engine, self.n_jobs)
 
-    def _rows(
-        self, X: Any, *, reset: bool, weight: ArrayLike | None = None, error_covariance: ArrayLike | None = None
-    ) -> Rows:
-        """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept or
-        compared."""
-        X = validation.with_gaps(X)
-        if frames.is_frame(X):
-            validation.distinct_names(frames.names(X))
-        ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-        if ndim == 1 and (reset or self.n_features_in_ == 1):
-            X = np.asarray(X)[:, None]
-        x = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-        x = validation.real_rows(x)
-        validation.finite(x, getattr(self, "feature_names_in_", None), missing=True)
-        missing = validation.missing(x)
-        if frames.is_frame(error_covariance):  # NumPy takes no NA for a number
-            validation.distinct_names(frames.names(error_covariance), "error_covariance")
-            error_covariance = frames.as_array(error_covariance)
-        return Rows(
-            x,
-            validation.sample_weight(weight, len(x)),
-            missing,
-            validation.error_covariance(error_covariance, x, missing),
-        )
-
     # the answers ---------------------------------------------------------------------------------------------
 
     def _evaluated(
@@ -111,7 +117,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ) -> tuple[Mixture, Rows, Engine]:
         """What an evaluation at the rows of X needs."""
         check_is_fitted(self)
-        rows = self._rows(X, reset=False, weight=sample_weight, error_covariance=error_covariance)
+        rows = received(self, X, reset=False, weight=sample_weight, error_covariance=error_covariance)
         return self._model, rows, self._engine()
 
     def _by_part(
@@ -286,10 +292,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         (1, 2)
         """
         validation.one_of(strategy, "strategy", [*impute.STRATEGIES])
-        model, rows, engine = self._evaluated(X, error_covariance)
+        _, rows, _ = self._evaluated(X, error_covariance)
         rng = self._sampler if random_state is None else np.random.default_rng(start.entropy_of(random_state))
-        filled = impute.STRATEGIES[strategy](model, rows, engine, rng)
-        return frames.like(X, filled, rows)
+        return self._filled(X, rows, strategy, rng)
+
+    def _filled(self, X: Any, rows: Rows, strategy: str, rng: np.random.Generator) -> Any:
+        """X, which came in as ``rows``, with its missing values filled in."""
+        return frames.like(X, impute.STRATEGIES[strategy](self._model, rows, self._engine(), rng), rows)
 
     def bic(
         self,

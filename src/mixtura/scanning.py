@@ -317,7 +317,7 @@ def _of_stream(source: Any, batch_rows: int | None) -> Scan:
 def _of_item(item: Any, n_features: int | None, index: int) -> tuple[AnyArray, tuple[str, ...] | None]:
     """An array or frame of a stream as (m, d), and the names of its columns if it has any."""
     names = None
-    if frames.is_frame(item):
+    if frames.checked(item, f"array {index} of the stream"):
         names = tuple(map(str, frames.names(item)))
         item = frames.as_array(item)
     x = np.asarray(item)

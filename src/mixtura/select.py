@@ -49,6 +49,7 @@ from mixtura.engine import one_blas_thread
 from mixtura.estimators import GaussianMixture
 from mixtura.evaluate import MEASURES, OF_TOTALS, Totals, ranked
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
+from mixtura.fitted import received
 from mixtura.frames import frame
 from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
@@ -413,7 +414,7 @@ def selected(
     counts = validation.counts(n_components, "n_components")
     until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
     entropy = start.entropy_of(random_state)
-    everything = GaussianMixture()._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
+    everything = received(GaussianMixture(), X, reset=True, weight=sample_weight, error_covariance=error_covariance)
     x, missing = everything.x, everything.missing
     if validation.switch(effective_size, "effective_size") and everything.weight is not None:
         sample_weight = everything.weight * (effective_rows(everything.weight) / everything.total)
