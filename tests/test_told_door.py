@@ -274,6 +274,59 @@ def test_a_weight_of_zero_is_an_absent_row_with_gaps():
     assert absent.loglik_ == pytest.approx(there.loglik_, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["gaps", "errors", "noise", "prior", "weights", "otherwise complete"])
+def test_rows_of_which_nothing_is_known_change_nothing(kind):
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([rng.normal(0, 1, (120, D)), rng.normal(4, 1, (80, D))])
+    if kind != "otherwise complete":
+        rows[rng.random(rows.shape) < 0.1] = np.nan
+    rows = rows[~np.isnan(rows).all(axis=1)]
+    places = [0, 5, 5, 60, *[len(rows)] * 40]  # so many that passes would be slowed down
+    within = np.insert(rows, places, np.nan, axis=0)
+    where = ~np.isnan(within).all(axis=1)
+    settings = {"noise": {"noise": True}, "prior": {"prior": "fraley-raftery"}}.get(kind, {})
+    beside = {"error_covariance": 0.1} if kind == "errors" else {}
+    w = rng.exponential(size=len(within)) if kind == "weights" else None
+    one = GaussianMixture(2, random_state=0, **settings).fit(
+        rows, sample_weight=None if w is None else w[where], **beside
+    )
+    gm = GaussianMixture(2, random_state=0, **settings).fit(within, sample_weight=w, **beside)
+    for name in ("weights_", "means_", "covariances_", "loglik_", "n_iter_", "lower_bound_"):
+        np.testing.assert_array_equal(getattr(gm, name), getattr(one, name))
+    np.testing.assert_array_equal(gm.labels_[where], one.labels_)
+    assert (gm.labels_[~where] == gm.weights_.argmax()).all()
+    for criterion in ("bic", "icl", "aic"):
+        own = getattr(one, criterion)(rows, sample_weight=None if w is None else w[where], **beside)
+        assert getattr(gm, criterion)(within, sample_weight=w, **beside) == pytest.approx(own, rel=1e-12)
+    n = where.sum() if w is None else w[where].sum()
+    assert gm.bic(within, sample_weight=w, **beside) == pytest.approx(gm.df_ * np.log(n) - 2 * gm.loglik_, rel=1e-9)
+    assert gm.score(within, **beside) == pytest.approx(gm.score_samples(within, **beside).mean(), rel=1e-12)
+    if kind == "weights":
+        own = one.bic(rows, sample_weight=w[where], effective_size=True)
+        assert gm.bic(within, sample_weight=w, effective_size=True) == pytest.approx(own, rel=1e-12)
+        chosen = [
+            select(x, [1, 2], ["EII", "VVV"], sample_weight=v, random_state=0, effective_size=True)
+            for x, v in ((rows, w[where]), (within, w))
+        ]
+        assert chosen[1].winner.bic(within, sample_weight=w) == chosen[0].winner.bic(rows, sample_weight=w[where])
+        np.testing.assert_array_equal(
+            [record["bic"] for record in chosen[1].records], [record["bic"] for record in chosen[0].records]
+        )
+
+
+def test_a_label_tells_something_of_a_row_without_values():
+    # p(label) = w: in a mixture that is far apart the weights are shares of what is labelled, wherever values are.
+    rows = np.concatenate([np.linspace(-1, 1, 30), np.linspace(99, 101, 50), np.full(40, np.nan)])[:, None]
+    labels = np.repeat([-1, 0, -1], [80, 20, 20])
+    gm = GaussianMixture(2, means_init=[[0.0], [100.0]], tol=1e-9).fit(rows, labels=labels)
+    np.testing.assert_allclose(gm.weights_, [0.5, 0.5], rtol=1e-6)
+    mask = np.ones((120, 2), dtype=bool)
+    mask[80:100, 1] = False
+    np.testing.assert_allclose(
+        GaussianMixture(2, means_init=[[0.0], [100.0]], tol=1e-9).fit(rows, labels=mask).weights_, 0.5, rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize("noise", [None, True])
 def test_a_model_of_gaps_is_saved_and_read(tmp_path, noise):
     gm = GaussianMixture(2, noise=noise, random_state=0).fit(GAPS)

@@ -138,7 +138,8 @@ def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
     def add(part: Totals) -> None:
         found[0] = found[0] + part
 
-    _each(model, rows, engine, of_block, add)
+    if len(rows):  # of a batch, none may count
+        _each(model, rows, engine, of_block, add)
     return found[0]
 
 

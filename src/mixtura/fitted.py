@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mixtura import evaluate, frames, impute, start, tables, validation
 from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array, Rows, effective_rows, present
+from mixtura.rows import AnyArray, Array, Rows, effective_rows, present, telling
 from mixtura.scanning import Scan, scan
 from mixtura.shapes import answer_dtype
 from mixtura.sources import rows_of
@@ -225,7 +225,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         error_covariance: ArrayLike | None = None,
     ) -> float:
         """Mean log density of the rows of X (n, d), per unit of weight."""
-        totals = self._totals(X, sample_weight, error_covariance)
+        totals = self._totals(X, sample_weight, error_covariance, counted=present)
         return totals.loglik / totals.count
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
@@ -310,10 +310,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ) -> float:
         """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better.
 
-        A weight says how often a row came: n is the sum of the weights.  With ``effective_size`` weights say how much a
-        row stands for (survey weights, importance weights): only their ratios count, and n is (sum w)^2 / sum w^2, the
-        number of equally weighted rows that tell as much (Kish, *Survey Sampling*, 1965).  The same holds for
-        :meth:`aic` and :meth:`icl`.
+        A weight says how often a row came: n is the sum of the weights, but those of rows of which nothing is known.
+        With ``effective_size`` weights say how much a row stands for (survey weights, importance weights): only their
+        ratios count, and n is (sum w)^2 / sum w^2, the number of equally weighted rows that tell as much (Kish, *Survey
+        Sampling*, 1965).  The same holds for :meth:`aic` and :meth:`icl`.
         """
         return evaluate.bic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 
@@ -348,23 +348,32 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         sample_weight: ArrayLike | None,
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
+        counted: Callable[[Rows], Any] = telling,
     ) -> evaluate.Totals:
+        """Sums over the rows that are ``counted``."""
         if isinstance(X, Scan):
-            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size)
+            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size, counted)
         model, rows, engine = self._evaluated(X, error_covariance, sample_weight)
-        totals = evaluate.totals(model, rows[present(rows.weight)], engine)
+        rows = rows[counted(rows)]
+        totals = evaluate.totals(model, rows, engine)
         if not validation.switch(effective_size, "effective_size") or rows.weight is None:
             return totals
         return totals * (effective_rows(rows.weight) / totals.count)
 
     def _totals_of_scan(
-        self, scan: Scan, sample_weight: Any, error_covariance: Any, effective_size: bool
+        self,
+        scan: Scan,
+        sample_weight: Any,
+        error_covariance: Any,
+        effective_size: bool,
+        counted: Callable[[Rows], Any],
     ) -> evaluate.Totals:
         validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
 
         def of_rows(model: Mixture, rows: Rows, engine: Engine) -> tuple[evaluate.Totals, float]:
+            rows = rows[counted(rows)]
             squares = 0.0 if rows.weight is None else float(rows.weight @ rows.weight)
-            return evaluate.totals(model, rows[present(rows.weight)], engine), squares
+            return evaluate.totals(model, rows, engine), squares
 
         found, squares = Pairwise[evaluate.Totals](), 0.0
         for part, square in self._of_batches(scan, of_rows):

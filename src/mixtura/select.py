@@ -55,7 +55,7 @@ from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
-from mixtura.rows import AnyArray, Rows, effective_rows
+from mixtura.rows import AnyArray, Rows, effective_rows, telling
 from mixtura.task import Task
 
 if TYPE_CHECKING:
@@ -417,7 +417,8 @@ def selected(
     everything = received(GaussianMixture(), X, reset=True, weight=sample_weight, error_covariance=error_covariance)
     x, missing = everything.x, everything.missing
     if validation.switch(effective_size, "effective_size") and everything.weight is not None:
-        sample_weight = everything.weight * (effective_rows(everything.weight) / everything.total)
+        counting = everything.weight[telling(everything)]
+        sample_weight = everything.weight * (effective_rows(counting) / float(counting.sum()))
     asked = _named(covariance_types, x.shape[1])
     without = _without(prior, asked)
     named = {code: name for code, name in asked.items() if name not in without}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
-from mixtura.rows import InMemory, Rows, held, most_held
+from mixtura.rows import InMemory, Rows, held, most_held, telling
 from mixtura.scanning import Batch, Scan
 
 S = TypeVar("S", bound=Addable)
@@ -29,8 +29,8 @@ S = TypeVar("S", bound=Addable)
 class Survey:
     """What a look at all rows of a table tells.
 
-    ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight; ``at_hand``: all rows if they are
-    ``whole``, else some of those present.  They say what is missing of them if anything is missing anywhere.
+    ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight; ``at_hand``: all rows
+    if they are ``whole``, else some of those present.  They say what is missing of them if anything is, anywhere.
     """
 
     n_rows: int
@@ -64,8 +64,10 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
         gone = checked(scan, batch)
         gaps |= bool(gone.any())
         told |= ~gone.all(axis=0)
-        n_present += len(batch.x) if batch.weight is None else int(np.count_nonzero(batch.weight))
-        total += float(len(batch.x) if batch.weight is None else batch.weight.sum())
+        rows = Rows(batch.x, batch.weight, gone)
+        rows = rows[telling(rows)]
+        n_present += len(rows)
+        total += rows.total
         if wanted is None:
             kept.append(batch)
         else:
@@ -87,8 +89,8 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
     x = np.concatenate([batch.x for batch in kept])
     weights = [batch.weight for batch in kept if batch.weight is not None]
     rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if gaps else None)
-    if wanted is not None and rows.weight is not None:
-        rows = rows[np.flatnonzero(rows.weight)]
+    if wanted is not None:
+        rows = rows[telling(rows)]
     return Survey(n_rows, n_present, total, rows, wanted is None)
 
 
@@ -159,7 +161,9 @@ class Streamed:
             n_rows += len(batch.x)
             if n_rows > self.survey.n_rows:
                 break
-            yield InMemory(self._present(batch))
+            rows = self._present(batch)
+            if len(rows):
+                yield InMemory(rows)
         if n_rows != self.survey.n_rows:
             more = "more" if n_rows > self.survey.n_rows else f"{n_rows}"
             raise ValueError(
@@ -174,10 +178,8 @@ class Streamed:
             missing = np.isnan(batch.x)
         elif not self.scan.stamped and not np.isfinite(batch.x.sum(dtype=np.float64)):
             self._refuse_new_gap(batch)
-        if batch.weight is None:
-            return Rows(batch.x, None, missing)
-        rows = Rows(batch.x, batch.weight / self.unit, missing)
-        return rows if batch.weight.all() else rows[np.flatnonzero(batch.weight)]
+        rows = Rows(batch.x, None if batch.weight is None else batch.weight / self.unit, missing)
+        return rows[telling(rows)]
 
     def _refuse_new_gap(self, batch: Batch) -> None:
         gone = checked(self.scan, batch)

@@ -15,7 +15,7 @@ from mixtura.engine import Engine
 from mixtura.fixed import Fixed, fixed_of
 from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
-from mixtura.rows import InMemory, Rows, Source, present
+from mixtura.rows import InMemory, Rows, Source, telling
 from mixtura.shapes import answer_dtype
 from mixtura.sources import Streamed
 from mixtura.statistics import bulk_scale, everything
@@ -130,9 +130,11 @@ def task_of(
             'labels must be None with on_degenerate="drop", which gives components other numbers, got some: '
             'use "rescue" or "raise"'
         )
-    there = present(rows.weight)
+    there = telling(rows)
     own = rows[there]
     validation.some_told(own.missing, names)
+    if own.missing is not None and not own.missing.any():
+        own = replace(own, missing=None)
     # Of a histogram the counts are the rows; shares of one count as many rows as there are bins.
     unit = own.total / len(own) if own.edges is None else min(own.total / len(own), 1.0)
     gaussian = None
