@@ -222,5 +222,6 @@ def _problem(
         update = replace(update, fixed=settings.fixed)
     if settings.noise:
         floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
-        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine))
+        points = None if gaussian is None else (gaussian.means[0], gaussian.layout.dense[0])
+        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine, points))
     return em.Problem(source, update.overall.means[0], engine, update, gaussian)
