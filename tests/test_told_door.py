@@ -412,6 +412,20 @@ def test_histograms_climb(noise, accelerate):
     assert np.diff(gm.log_likelihood_history_).min() >= -1e-9 * abs(gm.loglik_)
 
 
+@pytest.mark.parametrize("inner", [np.linspace(-10, 15, 51), np.linspace(-5, 10, 31)])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_background_beside_open_bins_that_hold_something_costs_no_likelihood(inner, k):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(0, 1, 3000), rng.normal(6, 1, 2000), rng.uniform(-20, 30, 500)])
+    edges = np.array([-np.inf, *inner, np.inf])
+    counts, _ = np.histogram(values, edges)
+    # The mixture without a background is one with a background of weight zero.
+    without, beside = (
+        GaussianMixture(k, noise=noise, random_state=0).fit_histogram(edges, counts) for noise in (None, True)
+    )
+    assert beside.loglik_ > without.loglik_ - 0.1
+
+
 def test_narrow_bins_are_rows_and_wide_ones_are_corrected():
     narrow = np.arange(-6.0, 9.0, 0.01)
     found, rows = counts(narrow)
