@@ -226,6 +226,17 @@ def test_fit_with_gaps_is_the_fit_of_the_estimator(run: Run, gaps: Path, tmp_pat
     assert "272 rows of total weight 271, 2 features, 33 values missing\n" in said
 
 
+def test_a_column_without_values_that_is_left_out_is_named(run: Run, tmp_path: Path) -> None:
+    frame = pd.read_csv(FAITHFUL).assign(note=np.nan)
+    frame.to_csv(tmp_path / "note.csv", index=False)
+    for command in ("fit", "select"):
+        status, printed, err = run(command, tmp_path / "note.csv", "-k", 1)
+        assert (status, err) == (0, "mixtura: left out note: no values\n")
+        assert "272 rows, 2 features" in printed
+    _, _, err = run("fit", tmp_path / "note.csv", "-k", 1, "--columns", "eruptions,waiting")
+    assert err == ""
+
+
 def test_predictions_with_gaps_are_the_estimators(run: Run, model: Path, gaps: Path, tmp_path: Path) -> None:
     out = tmp_path / "o.csv"
     status, _, err = run("predict", model, gaps, "-o", out, "--proba", "--density")
