@@ -526,6 +526,33 @@ def test_float32():
 
 
 @pytest.mark.filterwarnings("ignore:.*see diagnostics_", "ignore:.*no spread in some direction")
+@pytest.mark.parametrize("kind", ["variances", "matrices", "gaps"])
+@pytest.mark.parametrize("variance", [0.01, 1.0, 4.0])
+def test_the_box_of_rows_with_errors_is_that_of_their_points(variance, kind):
+    # By simulation: a ninth of the points are uniform on a square of side 30, in which the measured rows would not fit.
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(at, 1, (400, 2)) for at in ([0, 0], [8, 4])] + [rng.uniform(-10, 20, (100, 2))])
+    errors = np.full(points.shape, variance)
+    errors[:3] = 1e8  # these tell next to nothing, and are measured far away
+    rows = points + rng.normal(size=points.shape) * np.sqrt(errors)
+    if kind == "gaps":
+        rows[::7, 1] = np.nan
+    if kind == "matrices":
+        errors = errors[:, :, None] * np.array([[1.0, 0.5], [0.5, 1.0]])
+    gm = GaussianMixture(2, noise=True, random_state=0).fit(rows, error_covariance=errors)
+    assert gm.background_.box.log_volume == pytest.approx(2 * np.log(30), abs=0.2)
+    assert gm.noise_weight_ == pytest.approx(1 / 9, abs=0.03)
+    np.testing.assert_allclose(gm.means_[gm.means_[:, 0].argsort()], [[0, 0], [8, 4]], atol=0.3)
+
+
+def test_the_box_of_rows_whose_errors_vanish_is_that_of_the_rows():
+    X = noisy()
+    exact = unfinished(GaussianMixture(2, noise=True, random_state=0, max_iter=0), X)
+    near = unfinished(GaussianMixture(2, noise=True, random_state=0, max_iter=0), X, error_covariance=1e-12)
+    np.testing.assert_allclose(near.background_.box.corner, exact.background_.box.corner, rtol=1e-6)
+    np.testing.assert_allclose(near.background_.box.edges, exact.background_.box.edges, rtol=1e-6, atol=1e-6)
+
+
 @parametrize_with_checks([GaussianMixture(k, covariance_type="EEI", noise=True) for k in (1, 2)])
 def test_scikit_learn_checks(estimator, check):
     # Beside a background even a single component can end on two equal rows.

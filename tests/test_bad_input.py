@@ -203,7 +203,7 @@ BAD_STARTS = {
     "a negative label": ({"labels_init": [-1, 1] * 10}, ["labels", "-1", "row 0"]),
     "fractional labels": ({"labels_init": [0.5, 1] * 10}, ["labels", "integer", "0.5"]),
     "nan labels": ({"labels_init": [np.nan, 1] * 10}, ["labels", "integer", "nan"]),
-    "labels as text": ({"labels_init": ["a", "b"] * 10}, ["labels", "integer", "'a'"]),
+    "labels as text": ({"labels_init": ["a", "b"] * 10}, ["labels", "numbers of components", "'a'"]),
     "responsibilities of the wrong shape": (
         {"responsibilities_init": np.full((20, 3), 1 / 3)},
         ["responsibilities", r"\(20, 2\)", r"\(20, 3\)"],

@@ -223,7 +223,18 @@ def test_fit_with_gaps_is_the_fit_of_the_estimator(run: Run, gaps: Path, tmp_pat
     assert GaussianMixture.load(out).loglik_ == gm.loglik_
     assert picture.read_bytes().startswith(b"\x89PNG")
     _, said, _ = run("fit", gaps, "-k", 1)
-    assert "272 rows, 2 features, 33 values missing\n" in said
+    assert "272 rows of total weight 271, 2 features, 33 values missing\n" in said
+
+
+def test_a_column_without_values_that_is_left_out_is_named(run: Run, tmp_path: Path) -> None:
+    frame = pd.read_csv(FAITHFUL).assign(note=np.nan)
+    frame.to_csv(tmp_path / "note.csv", index=False)
+    for command in ("fit", "select"):
+        status, printed, err = run(command, tmp_path / "note.csv", "-k", 1)
+        assert (status, err) == (0, "mixtura: left out note: no values\n")
+        assert "272 rows, 2 features" in printed
+    _, _, err = run("fit", tmp_path / "note.csv", "-k", 1, "--columns", "eruptions,waiting")
+    assert err == ""
 
 
 def test_predictions_with_gaps_are_the_estimators(run: Run, model: Path, gaps: Path, tmp_path: Path) -> None:
@@ -706,7 +717,8 @@ def test_select_with_gaps_is_the_selection_of_the_library(run: Run, gaps: Path, 
     assert facts["best"]["n_missing"] == 33
     assert GaussianMixture.load(out).loglik_ == selection.best_.loglik_
     _, said, _ = run("select", gaps, "-k", 2, "--types", "EEE")
-    assert said.count("272 rows, 2 features, 33 values missing") == 2
+    assert said.count("272 rows, 2 features, 33 values missing") == 1
+    assert said.count("272 rows of total weight 271, 2 features, 33 values missing") == 1  # of one nothing is known
 
 
 def test_select_with_errors_and_weights_is_the_selection_of_the_library(run: Run, measured: Path) -> None:

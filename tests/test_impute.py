@@ -700,6 +700,14 @@ def test_a_grid_search_over_a_pipeline():
     assert isinstance(fitted[:-1].transform(X), pd.DataFrame)
 
 
+def test_names_are_missed_once_and_in_the_name_of_the_imputer():
+    X = load_iris(as_frame=True).data
+    imputer = MixtureImputer().fit(X)
+    with pytest.warns(UserWarning, match="MixtureImputer was fitted with feature names") as caught:
+        imputer.transform(X.to_numpy())
+    assert len(caught) == 1
+
+
 def test_it_is_exported():
     assert "MixtureImputer" in mixtura.__all__
 

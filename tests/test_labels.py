@@ -166,7 +166,7 @@ def test_labels_weigh_like_their_rows():
         ([*[0] * 9, None, *[1] * 190], "that of row 9 is missing: write -1"),
         (pd.Series([*[0] * 9, pd.NA, *[1] * 190], dtype="Int64"), "that of row 9 is missing: write -1"),
         (np.ma.masked_array(np.zeros(200, dtype=int), mask=np.arange(200) == 4), "that of row 4 is missing: write -1"),
-        (np.full(200, "0", dtype=object), "labels must be 200 integers"),
+        (np.full(200, "0", dtype=object), "labels must be numbers of components, got text, '0'"),
         (np.ones((200, 2), dtype=bool), "labels must have shape \\(200,\\) or \\(200, 3\\), got \\(200, 2\\)"),
         (np.arange(600).reshape(200, 3) != 15, None),
         (np.tile(np.arange(200)[:, None] != 5, (1, 3)), "row 5 has none"),

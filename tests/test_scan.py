@@ -70,6 +70,17 @@ def test_files_give_what_arrays_give(X, tmp_path: Path, large, ending: str) -> N
         assert getattr(gm, one)(table) == pytest.approx(getattr(gm, one)(known), rel=1e-12)
 
 
+def test_rows_of_which_nothing_is_known_count_in_no_scan(X, large) -> None:
+    X = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
+    X = X[~np.isnan(X).all(axis=1)]
+    nothing = np.full((500, 3), np.nan)  # a batch of its own, and rows among others
+    plain, within = scan([*np.array_split(X, 10)]), scan([nothing, *np.array_split(np.vstack([nothing, X]), 10)])
+    one, gm = (GaussianMixture(2, random_state=0).fit(table) for table in (plain, within))
+    assert gm.loglik_ == pytest.approx(one.loglik_, abs=1e-3)
+    assert gm.bic(within) == pytest.approx(gm.bic(X), rel=1e-12)
+    assert gm.score(within) == pytest.approx(gm.score_samples(within).mean(), rel=1e-9)
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE", "EVI"])
 @pytest.mark.parametrize("beside", [{}, {"noise": True}, {"prior": "fraley-raftery"}], ids=["plain", "noise", "prior"])
 def test_every_fit_takes_a_scan(X, large, covariance_type: str, beside: dict) -> None:

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from cases import blobs
-from mixtura import GaussianMixture, MixtureImputer, select
+from mixtura import GaussianMixture, MixtureImputer, scan, select
 from mixtura.available import mean_errors
 from mixtura.rows import Rows
 from refusing import refused
@@ -214,6 +214,57 @@ def test_two_columns_of_one_name(call, library):
     assert "must have columns of different names, got two called 'a'" in refused(call, twice_a(library))
 
 
+def test_errors_under_the_same_names_in_another_order_are_refused():
+    rows, errors = pd.DataFrame(X, columns=["a", "b"]), pd.DataFrame(0.1 + 0.01 * X**2, columns=["a", "b"])
+    own = fit(error_covariance=errors)  # rows without names
+    np.testing.assert_array_equal(
+        GaussianMixture(2, random_state=0).fit(rows, error_covariance=errors).means_, own.means_
+    )
+    other = GaussianMixture(2, random_state=0).fit(rows, error_covariance=errors.set_axis(["e_b", "e_a"], axis=1))
+    np.testing.assert_array_equal(other.means_, own.means_)
+    for call in (other.fit, other.predict):
+        said = refused(call, rows, error_covariance=errors[["b", "a"]])
+        assert "in the order of those of X, ['a', 'b'], got ['b', 'a']" in said
+
+
+DATES = {
+    "pandas": lambda kind: pd.DataFrame({"when": pd.date_range("2020-01-01", periods=N), "how": X[:, 0]}).astype(
+        {"how": kind}
+    ),
+    "pyarrow": lambda kind: pa.table({"when": pa.array(np.arange(N), pa.timestamp("s")), "how": X[:, 0]}),
+}
+"""Frames with a column of dates, whatever the other one is."""
+
+
+@pytest.mark.parametrize(("library", "kind"), [("pandas", "float64"), ("pandas", "Float64"), ("pyarrow", "double")])
+@pytest.mark.parametrize("call", [GaussianMixture(2).fit, MixtureImputer().fit, lambda frame: select(frame, [1])])
+def test_a_column_of_dates_is_named(call, library, kind):
+    assert refused(call, DATES[library](kind)).startswith(
+        "X must hold numbers, but column 'when' holds dates or times (Datetime): "
+    )
+
+
+def test_plans_of_frames_are_to_be_collected():
+    frame = pytest.importorskip("polars").DataFrame(X)
+    calls = [GaussianMixture(2).fit, MixtureImputer().fit, MixtureImputer().fit(frame).transform]
+    for call in (*calls, lambda plan: scan([plan])):
+        assert "a LazyFrame, which has no rows before it is collected" in refused(call, frame.lazy())
+    assert "error_covariance must be a frame" in refused(fit, error_covariance=frame.lazy())
+
+
+NAMES = ["tall", "short"] * (N // 2)
+
+
+@pytest.mark.parametrize(
+    "labels", [NAMES, np.array(NAMES), np.array(NAMES, dtype=object), pd.Series(NAMES).astype("category"), ["0"] * N]
+)
+def test_labels_that_are_text(labels):
+    said = refused(fit, labels=labels)
+    assert said.startswith(f"labels must be numbers of components, got text, '{labels[0]}' for one")
+    assert "factorize" in said
+    assert said == refused(GaussianMixture(2, labels_init=labels).fit, X)
+
+
 def test_a_weight_of_zero_is_an_absent_row_with_gaps():
     weight = (np.arange(N) % 5 > 0).astype(float)
     settings = {"n_components": 2, "random_state": 0}
@@ -221,6 +272,59 @@ def test_a_weight_of_zero_is_an_absent_row_with_gaps():
     absent = GaussianMixture(**settings).fit(GAPS, sample_weight=weight)
     np.testing.assert_allclose(absent.means_, there.means_, rtol=1e-9)
     assert absent.loglik_ == pytest.approx(there.loglik_, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["gaps", "errors", "noise", "prior", "weights", "otherwise complete"])
+def test_rows_of_which_nothing_is_known_change_nothing(kind):
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([rng.normal(0, 1, (120, D)), rng.normal(4, 1, (80, D))])
+    if kind != "otherwise complete":
+        rows[rng.random(rows.shape) < 0.1] = np.nan
+    rows = rows[~np.isnan(rows).all(axis=1)]
+    places = [0, 5, 5, 60, *[len(rows)] * 40]  # so many that passes would be slowed down
+    within = np.insert(rows, places, np.nan, axis=0)
+    where = ~np.isnan(within).all(axis=1)
+    settings = {"noise": {"noise": True}, "prior": {"prior": "fraley-raftery"}}.get(kind, {})
+    beside = {"error_covariance": 0.1} if kind == "errors" else {}
+    w = rng.exponential(size=len(within)) if kind == "weights" else None
+    one = GaussianMixture(2, random_state=0, **settings).fit(
+        rows, sample_weight=None if w is None else w[where], **beside
+    )
+    gm = GaussianMixture(2, random_state=0, **settings).fit(within, sample_weight=w, **beside)
+    for name in ("weights_", "means_", "covariances_", "loglik_", "n_iter_", "lower_bound_"):
+        np.testing.assert_array_equal(getattr(gm, name), getattr(one, name))
+    np.testing.assert_array_equal(gm.labels_[where], one.labels_)
+    assert (gm.labels_[~where] == gm.weights_.argmax()).all()
+    for criterion in ("bic", "icl", "aic"):
+        own = getattr(one, criterion)(rows, sample_weight=None if w is None else w[where], **beside)
+        assert getattr(gm, criterion)(within, sample_weight=w, **beside) == pytest.approx(own, rel=1e-12)
+    n = where.sum() if w is None else w[where].sum()
+    assert gm.bic(within, sample_weight=w, **beside) == pytest.approx(gm.df_ * np.log(n) - 2 * gm.loglik_, rel=1e-9)
+    assert gm.score(within, **beside) == pytest.approx(gm.score_samples(within, **beside).mean(), rel=1e-12)
+    if kind == "weights":
+        own = one.bic(rows, sample_weight=w[where], effective_size=True)
+        assert gm.bic(within, sample_weight=w, effective_size=True) == pytest.approx(own, rel=1e-12)
+        chosen = [
+            select(x, [1, 2], ["EII", "VVV"], sample_weight=v, random_state=0, effective_size=True)
+            for x, v in ((rows, w[where]), (within, w))
+        ]
+        assert chosen[1].winner.bic(within, sample_weight=w) == chosen[0].winner.bic(rows, sample_weight=w[where])
+        np.testing.assert_array_equal(
+            [record["bic"] for record in chosen[1].records], [record["bic"] for record in chosen[0].records]
+        )
+
+
+def test_a_label_tells_something_of_a_row_without_values():
+    # p(label) = w: in a mixture that is far apart the weights are shares of what is labelled, wherever values are.
+    rows = np.concatenate([np.linspace(-1, 1, 30), np.linspace(99, 101, 50), np.full(40, np.nan)])[:, None]
+    labels = np.repeat([-1, 0, -1], [80, 20, 20])
+    gm = GaussianMixture(2, means_init=[[0.0], [100.0]], tol=1e-9).fit(rows, labels=labels)
+    np.testing.assert_allclose(gm.weights_, [0.5, 0.5], rtol=1e-6)
+    mask = np.ones((120, 2), dtype=bool)
+    mask[80:100, 1] = False
+    np.testing.assert_allclose(
+        GaussianMixture(2, means_init=[[0.0], [100.0]], tol=1e-9).fit(rows, labels=mask).weights_, 0.5, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("noise", [None, True])
@@ -308,6 +412,20 @@ def test_histograms_climb(noise, accelerate):
     assert np.diff(gm.log_likelihood_history_).min() >= -1e-9 * abs(gm.loglik_)
 
 
+@pytest.mark.parametrize("inner", [np.linspace(-10, 15, 51), np.linspace(-5, 10, 31)])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_background_beside_open_bins_that_hold_something_costs_no_likelihood(inner, k):
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(0, 1, 3000), rng.normal(6, 1, 2000), rng.uniform(-20, 30, 500)])
+    edges = np.array([-np.inf, *inner, np.inf])
+    counts, _ = np.histogram(values, edges)
+    # The mixture without a background is one with a background of weight zero.
+    without, beside = (
+        GaussianMixture(k, noise=noise, random_state=0).fit_histogram(edges, counts) for noise in (None, True)
+    )
+    assert beside.loglik_ > without.loglik_ - 0.1
+
+
 def test_narrow_bins_are_rows_and_wide_ones_are_corrected():
     narrow = np.arange(-6.0, 9.0, 0.01)
     found, rows = counts(narrow)
@@ -358,6 +476,11 @@ def test_shares_are_as_good_as_counts():
 def test_histograms_that_cannot_be(edges, found, words):
     with pytest.raises(ValueError, match=words):
         GaussianMixture(1).fit_histogram(edges, found)
+
+
+def test_counts_before_edges():
+    said = refused(GaussianMixture(1).fit_histogram, *np.histogram(X[:, 0]))
+    assert said.startswith("edges come first, (b + 1,) for b counts, got 10 and then 11 numbers")
 
 
 def test_what_came_is_said_in_one_line():

@@ -114,10 +114,10 @@ def has_chart(family: Family) -> bool:
     return family.uniform
 
 
-def emptied(told: EStep) -> bool:
+def emptied(reached: EStep) -> bool:
     """Whether a component has lost its rows: the logarithm of its weight would go on for ever."""
-    statistics, background = told.statistics, told.model.background
-    least = min(statistics.mass.min(), told.model.weights.min() * statistics.count)
+    statistics, background = reached.statistics, reached.model.background
+    least = min(statistics.mass.min(), reached.model.weights.min() * statistics.count)
     if background is not None:
         least = min(least, statistics.background, background.weight * statistics.count)
     return bool(least <= EMPTY_MASS)
@@ -137,12 +137,12 @@ def _free(update: MStep, components: Array, background: float) -> Array:
     return free[:0] if update.fixed is not None and len(free) == 1 else free  # one alone is what the others leave
 
 
-def _total(update: MStep, told: EStep) -> float:
+def _total(update: MStep, reached: EStep) -> float:
     """The mass of the free weights over their sum: that of all rows, unless some weights are fixed."""
-    weights = free_weights(update, told.model)
+    weights = free_weights(update, reached.model)
     if update.fixed is None or update.fixed.weights is None or not len(weights):
-        return told.statistics.count
-    return float(_free(update, told.statistics.mass, told.statistics.background).sum() / weights.sum())
+        return reached.statistics.count
+    return float(_free(update, reached.statistics.mass, reached.statistics.background).sum() / weights.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,18 +158,18 @@ class Chart:
     moving: Mask | None = None
 
     @classmethod
-    def about(cls, update: MStep, told: EStep) -> Chart | None:
-        """The chart whose reference is the model of ``told``; None where a component is empty or on the floor."""
-        model, family, conjugate = told.model, update.family, update.conjugate(told.model.n_components)
+    def about(cls, update: MStep, reached: EStep) -> Chart | None:
+        """The chart whose reference is the model of ``reached``; None where a component is empty or on the floor."""
+        model, family, conjugate = reached.model, update.family, update.conjugate(reached.model.n_components)
         known = isinstance(model.layout, Dense) and model.layout.accurate is not None
         free = ~update.held("covariances", model.n_components)
         floored = known and bool(lowest(update, model)[1][free].any())
-        if floored or emptied(told):
+        if floored or emptied(reached):
             return None
-        pulled = counted = told.statistics.mass / told.statistics.count
+        pulled = counted = reached.statistics.mass / reached.statistics.count
         if conjugate is not None:
-            pulled = pulled + conjugate.shrinkage / told.statistics.count
-            counted = counted + conjugate.mass / told.statistics.count
+            pulled = pulled + conjugate.shrinkage / reached.statistics.count
+            counted = counted + conjugate.mass / reached.statistics.count
         if family.pooled:
             counted = counted.sum(keepdims=True)
         d = model.n_features
@@ -183,7 +183,7 @@ class Chart:
         )
         weights = free_weights(update, model)
         if update.fixed is not None:
-            weights = weights * (_total(update, told) / told.statistics.count)
+            weights = weights * (_total(update, reached) / reached.statistics.count)
         information = np.concatenate([weights, np.repeat(pulled, d), np.outer(counted, twice).ravel()])
         if update.fixed is None:
             return cls(update, model, np.sqrt(information))
@@ -304,9 +304,9 @@ class Chart:
             return weights[:k], background
         return (self.reference.weights if box is None else np.full(k, weights[0] / k)), background
 
-    def gradient(self, told: EStep, x: Array) -> Array:
-        """The gradient (p,) of the objective of ``told`` at its model, which is at ``x``, per unit of weight."""
-        model, statistics = told.model, told.statistics
+    def gradient(self, reached: EStep, x: Array) -> Array:
+        """The gradient (p,) of the objective of ``reached`` at its model, which is at ``x``, per unit of weight."""
+        model, statistics = reached.model, reached.statistics
         conjugate = self.update.conjugate(model.n_components)
         shift = statistics.shift()
         counted = pulled = statistics.mass
@@ -343,7 +343,7 @@ class Chart:
             half = self._stretch(y.reshape(len(squares), -1)) @ squares
             along_covariances = (half + half.transpose(0, 2, 1)) * (2.0 - np.eye(d))  # two entries off the diagonal
         along_weights = _free(self.update, statistics.mass, statistics.background)
-        along_weights = along_weights - free_weights(self.update, model) * _total(self.update, told)
+        along_weights = along_weights - free_weights(self.update, model) * _total(self.update, reached)
         return self._join(along_weights, along_means, along_covariances) / (self.scale * statistics.count)
 
     def within(self, step: Array, length: float) -> Array:
@@ -360,18 +360,18 @@ class Chart:
 
 def lbfgs(problem: Problem, start: Mixture) -> Iterator[EStep]:
     """The passes of EM, then of L-BFGS, with an update of EM wherever L-BFGS does not climb."""
-    told = yield from _plain(problem, start)
+    reached = yield from _plain(problem, start)
     while True:
-        chart = Chart.about(problem.update, told)
+        chart = Chart.about(problem.update, reached)
         if chart is not None:
-            told = yield from _climb(problem, chart, told)
+            reached = yield from _climb(problem, chart, reached)
         # Of an update after an accelerated step only its gain tells whether anything is left; of EM alone nothing does.
-        told = replace(_em(problem, told), promised=np.inf if told.accelerated else 0.0)
-        yield told
+        reached = replace(_em(problem, reached), promised=np.inf if reached.accelerated else 0.0)
+        yield reached
 
 
-def _em(problem: Problem, told: EStep) -> EStep:
-    return e_step(problem, problem.update(told.statistics, told.model))
+def _em(problem: Problem, reached: EStep) -> EStep:
+    return e_step(problem, problem.update(reached.statistics, reached.model))
 
 
 def _plain(problem: Problem, start: Mixture) -> Generator[EStep, None, EStep]:
@@ -381,37 +381,37 @@ def _plain(problem: Problem, start: Mixture) -> Generator[EStep, None, EStep]:
     nothing is faster.  Where they fall off slowly, what is left is the sum of their geometric series (Aitken).
     """
     before, latest = 0.0, 0.0
-    told = e_step(problem, start)
+    reached = e_step(problem, start)
     for index in count():
-        clear = latest > CLEAR * ROUNDING * size_of(problem, told.objective)
+        clear = latest > CLEAR * ROUNDING * size_of(problem, reached.objective)
         ratio = latest / before if index > PLAIN and clear and before > 0 else 0.0
         slow = FAST < ratio < 1
-        told = replace(told, promised=latest * ratio / (1 - ratio) if slow else 0.0)
-        yield told
+        reached = replace(reached, promised=latest * ratio / (1 - ratio) if slow else 0.0)
+        yield reached
         if slow:
             break
-        after = _em(problem, told)
-        before, latest, told = latest, after.objective - told.objective, after
-    return told
+        after = _em(problem, reached)
+        before, latest, reached = latest, after.objective - reached.objective, after
+    return reached
 
 
-def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None, EStep]:
-    """Passes of L-BFGS from the chart's reference ``told`` until one does not climb; the last that did."""
+def _climb(problem: Problem, chart: Chart, reached: EStep) -> Generator[EStep, None, EStep]:
+    """Passes of L-BFGS from the chart's reference ``reached`` until one does not climb; the last that did."""
     x = np.zeros_like(chart.scale)
-    gradient = direction = chart.gradient(told, x)
+    gradient = direction = chart.gradient(reached, x)
     pairs: tuple[tuple[Array, Array], ...] = ()
     concave = 0
     length = REACH * float(np.sqrt(gradient @ gradient))
     while True:
         step = chart.within(direction, length)
-        wanted = told.statistics.count * float(step @ gradient)
+        wanted = reached.statistics.count * float(step @ gradient)
         model = chart.model(x + step) if wanted > 0 else None
         if model is None:
-            return told
+            return reached
         tried = replace(e_step(problem, model), accelerated=True)
         after = chart.gradient(tried, x + step)
-        rounding = ROUNDING * size_of(problem, told.objective)
-        gain = tried.objective - told.objective
+        rounding = ROUNDING * size_of(problem, reached.objective)
+        gain = tried.objective - reached.objective
         if wanted > UNTOLD * rounding:
             climbs = bool(gain >= ASCENT * wanted)
         else:
@@ -420,7 +420,7 @@ def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None
         leapt = tried.model.background is not None and emptied(tried)
         if not climbs or leapt:
             yield replace(tried, accepted=False)
-            return told
+            return reached
         if step is not direction:
             length *= LONGER
         change = gradient - after
@@ -433,10 +433,10 @@ def _climb(problem: Problem, chart: Chart, told: EStep) -> Generator[EStep, None
             direction, pairs = gradient, ()
         known = concave >= min(WINDOW, len(x))  # before that, what the model promises is far too little
         left = 0.5 * tried.statistics.count * float(direction @ gradient) if known else np.inf
-        told = replace(tried, promised=left)
-        yield told
-        if emptied(told):
-            return told
+        reached = replace(tried, promised=left)
+        yield reached
+        if emptied(reached):
+            return reached
 
 
 def ascent(gradient: Array, pairs: tuple[tuple[Array, Array], ...]) -> Array:
@@ -454,29 +454,29 @@ def ascent(gradient: Array, pairs: tuple[tuple[Array, Array], ...]) -> Array:
 
 def squarem(problem: Problem, start: Mixture) -> Iterator[EStep]:
     """The passes of EM, then cycles of two EM updates and an extrapolation along them."""
-    told = yield from _plain(problem, start)
+    reached = yield from _plain(problem, start)
     stride = STRIDE
     while True:
-        first, told = told, _em(problem, told)
-        target = problem.update(told.statistics, told.model)
-        chart = Chart.about(problem.update, told)
+        first, reached = reached, _em(problem, reached)
+        target = problem.update(reached.statistics, reached.model)
+        chart = Chart.about(problem.update, reached)
         model, alpha = None, 1.0
         if chart is not None:
             move, alpha, left = extrapolation(chart, first.model, target, stride)
             model = chart.model(move) if alpha > 1 else None
-            told = replace(told, promised=told.statistics.count * left)
-        yield told
+            reached = replace(reached, promised=reached.statistics.count * left)
+        yield reached
         tried = None if model is None else replace(e_step(problem, model), accelerated=True, promised=np.inf)
-        if tried is not None and tried.objective >= told.objective:
-            told = tried
-            yield told
+        if tried is not None and tried.objective >= reached.objective:
+            reached = tried
+            yield reached
             stride *= STRIDE if alpha == stride else 1.0
         elif tried is not None:
             yield replace(tried, accepted=False)
             stride = max(alpha / STRIDE, STRIDE)
-        if told is not tried:
-            told = replace(e_step(problem, target), promised=told.promised)
-            yield told
+        if reached is not tried:
+            reached = replace(e_step(problem, target), promised=reached.promised)
+            yield reached
 
 
 def extrapolation(chart: Chart, first: Mixture, last: Mixture, stride: float) -> tuple[Array, float, float]:

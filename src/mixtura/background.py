@@ -12,6 +12,16 @@ r_n0 = (w_0 / V) / p(x_n), whose sum over the rows gives the next w_0.  The volu
 features, or small units, V itself is no float64.  A shift and a common unit of the features leave the choice of the box
 as it is; a unit for each feature does not, because the principal axes of such data are others.
 
+Of rows with errors it is the points that the boxes are around, and where these are is known in part.  Seen
+along an edge from the mean of the Gaussian that is fitted to the points, of variance s there, a row with an error of
+variance e is measured at y, and its point is expected at y s / (s + e).  Expected positions vary less than points do;
+moved to
+
+    y sqrt(s / (s + e))
+
+they vary as much (Louis 1984): without an error a row is where it is, and one that is far out because its error is
+enormous makes the box no larger than a point of the Gaussian would.
+
 Rows without spread along an edge, a constant column or columns that determine each other, would make V zero.  An edge
 counts as flat where it is shorter than sqrt(2 pi) times the floor under the components (update.py).  It is then given
 the length sqrt(2 pi) times the standard deviation, along it, of the Gaussian that the family fits to all rows, at which
@@ -27,7 +37,9 @@ A wide cluster beside a narrow one looks like background to that: each second st
 References: J. D. Banfield and A. E. Raftery, "Model-based Gaussian and non-Gaussian clustering", Biometrics 49, 1993;
 C. Fraley and A. E. Raftery, "How many clusters? Which clustering method? Answers via model-based cluster analysis", The
 Computer Journal 41, 1998; S. Byers and A. E. Raftery, "Nearest-neighbor clutter removal for estimating features in
-spatial point processes", Journal of the American Statistical Association 93, 1998.
+spatial point processes", Journal of the American Statistical Association 93, 1998; T. A. Louis, "Estimating a
+population of parameter values using Bayes and empirical Bayes methods", Journal of the American Statistical Association
+79, 1984.
 """
 
 from __future__ import annotations
@@ -157,21 +169,34 @@ class _Extent:
         return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
-def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) -> Box:
+def box_around(
+    source: Source, floor: Array, gaussian: Array, engine: Engine, points: tuple[Array, Array] | None = None
+) -> Box:
     """The smaller of the two boxes around the rows; around incomplete ones the bounding box, for of a box along other
     axes no feature by itself is uniform.
 
-    ``floor`` (d, d) is the smallest covariance of a component, ``gaussian`` (d, d) that of one component for all rows.
+    ``floor`` (d, d) is the smallest covariance of a component, ``gaussian`` (d, d) that of one component for all rows;
+    ``points`` are mean (d,) and covariance (d, d) of the points that rows with errors were measured of.
     """
     d, size = source.n_features, block_rows(OF_LAYOUT[True], 1, source.n_features)
-    if source.at_hand.missing is not None or source.at_hand.edges is not None:
+    blurred, incomplete = source.at_hand.noise is not None, source.at_hand.missing is not None
+    if source.at_hand.edges is not None or (incomplete and not blurred):
         reach = over_blocks(source, engine, _upright_extent, size)
         return _box(np.zeros(d), np.eye(d), reach.low, reach.high, floor, gaussian, None)
-    overall = everything(source, engine, dense=True)
-    mean = overall.center[0] + overall.shift()[0]
-    _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
-    reach = over_blocks(source, engine, partial(_extent, mean, axes), size)
+    if blurred:
+        assert points is not None
+        mean, covariance = points
+        _, axes = np.linalg.eigh(covariance)
+        axes = axes[:, :0] if incomplete else axes
+        reach = over_blocks(source, engine, partial(_shrunk_extent, mean, axes, covariance), size)
+    else:
+        overall = everything(source, engine, dense=True)
+        mean = overall.center[0] + overall.shift()[0]
+        _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
+        reach = over_blocks(source, engine, partial(_extent, mean, axes), size)
     upright = _box(mean, np.eye(d), reach.low[:d], reach.high[:d], floor, gaussian, None)
+    if incomplete:
+        return upright
     turned = _box(mean, axes.T, reach.low[d:], reach.high[d:], floor, gaussian, upright)
     return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
@@ -187,6 +212,22 @@ def _extent(mean: Array, axes: Array, rows: Rows) -> _Extent:
     y = np.subtract(rows.x, mean, order="C")
     both = np.hstack([y, y @ axes])
     return _Extent(both.min(axis=0), both.max(axis=0))
+
+
+def _shrunk_extent(mean: Array, axes: Array, covariance: Array, rows: Rows) -> _Extent:
+    """That of the points of rows with errors, as far as they can be told: y sqrt(s / (s + e)) in each direction."""
+    assert rows.noise is not None
+    y = np.subtract(rows.x, mean, order="C")
+    both, along = np.hstack([y, y @ axes]), np.hstack([np.eye(len(mean)), axes])
+    if rows.noise.ndim == 2:
+        error = rows.noise @ along**2
+    else:
+        error = np.einsum("njk,ji,ki->ni", rows.noise, along, along, optimize=True)
+    own = np.einsum("ji,jk,ki->i", along, covariance, along)
+    own = np.where(own > 0, own, 1.0)
+    both *= np.sqrt(own / (own + np.maximum(error, 0.0)))
+    known = ~np.isnan(both)
+    return _Extent(both.min(axis=0, initial=np.inf, where=known), both.max(axis=0, initial=-np.inf, where=known))
 
 
 def _box(

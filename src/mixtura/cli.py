@@ -362,6 +362,8 @@ def _check_values(table: Table) -> None:
 
 
 def _say_missing(table: Table) -> None:
+    if table.empty:
+        _say(f"left out {', '.join(table.empty)}: no values")
     if table.n_missing:
         empty = int(np.isnan(table.x).all(axis=1).sum())
         nothing = f"; of {counted(empty, 'row')} nothing is known" if empty else ""

@@ -187,7 +187,12 @@ def surveyed_there(collection: Collection) -> tuple[Survey, Collection]:
     first = np.searchsorted(wanted, begins)
     own = [wanted[first[i] : first[i + 1]] - begins[i] for i in range(len(sizes))]
     kept = dask.compute(*(take(batch, index) for batch, index in zip(batches, own, strict=True)))
-    return survey_of(table, seen, kept, whole=False), replace(collection, batches=batches, n_rows=sizes)
+    # A chunk of which nothing counts has no sum.
+    counting = [i for i, glance in enumerate(glances) if glance.n_present]
+    collection = replace(
+        collection, batches=tuple(batches[i] for i in counting), n_rows=tuple(sizes[i] for i in counting)
+    )
+    return survey_of(table, seen, kept, whole=False), collection
 
 
 def _room() -> float:

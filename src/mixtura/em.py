@@ -146,9 +146,9 @@ def iterate(problem: Problem, start: Mixture) -> Iterator[EStep]:
     """The passes of plain EM, the first at the start, without end."""
     model = start
     while True:
-        told = e_step(problem, model)
-        yield told
-        model = problem.update(told.statistics, model)
+        reached = e_step(problem, model)
+        yield reached
+        model = problem.update(reached.statistics, model)
 
 
 def size_of(problem: Problem, objective: float) -> float:
@@ -157,9 +157,9 @@ def size_of(problem: Problem, objective: float) -> float:
     return max(abs(objective - count * frame), count)
 
 
-def converged(objectives: list[float], size: float, tol: float, told: EStep, *, creeps: bool = False) -> bool:
+def converged(objectives: list[float], size: float, tol: float, reached: EStep, *, creeps: bool = False) -> bool:
     """Whether the gain over the last WINDOW accepted passes is under ``tol`` nats, or the last one under rounding of
-    ``size``, ``told`` being the last of them.
+    ``size``, ``reached`` being the last of them.
 
     Where the driver knows what is left, that has to be little as well.  Rounding stops only what is not accelerated: a
     quasi-Newton step goes by the gradient where the objective has no digits left, and needs few passes to the end.
@@ -171,8 +171,8 @@ def converged(objectives: list[float], size: float, tol: float, told: EStep, *, 
     gain = latest - objectives[-2]
     if creeps and len(objectives) > CRAWL and latest - objectives[-1 - CRAWL] < LITTLE * tol:
         return True
-    enough = NOTHING * tol if told.accelerated else max(LEFT * tol, rounding)
-    if told.promised > enough and (told.accelerated or gain > rounding):
+    enough = NOTHING * tol if reached.accelerated else max(LEFT * tol, rounding)
+    if reached.promised > enough and (reached.accelerated or gain > rounding):
         return False
     if abs(gain) <= rounding:
         return True
@@ -205,31 +205,31 @@ def passes(
     objectives: list[float] = []
     began = time.perf_counter()
     steps = driver(problem, start)
-    told = next(steps)
+    reached = next(steps)
     index = 0
     while True:
-        objectives.append(told.objective)
+        objectives.append(reached.objective)
         seconds = time.perf_counter() - began
         gain = recent_gain(objectives)
-        latest = Pass(index, told.model, told.objective, told.loglik, gain, seconds, told.accelerated)
-        seen, size = objectives if member else objectives[1:], size_of(problem, told.objective)
+        latest = Pass(index, reached.model, reached.objective, reached.loglik, gain, seconds, reached.accelerated)
+        seen, size = objectives if member else objectives[1:], size_of(problem, reached.objective)
         blurred = problem.source.at_hand.noise is not None or problem.source.at_hand.edges is not None
-        done = converged(seen, size, tol, told, creeps=blurred)
-        if done and not told.accelerated:
+        done = converged(seen, size, tol, reached, creeps=blurred)
+        if done and not reached.accelerated:
             yield replace(latest, reason=Reason.CONVERGED)
             return
-        if told.accelerated and (done or index == max_iter - 1):
-            steps = driver(problem, problem.update(told.statistics, told.model))
-        last = told
+        if reached.accelerated and (done or index == max_iter - 1):
+            steps = driver(problem, problem.update(reached.statistics, reached.model))
+        last = reached
         while index < max_iter:
             index += 1
-            told = next(steps)
-            if told.accepted:
+            reached = next(steps)
+            if reached.accepted:
                 break
-        if told is last or not told.accepted:
+        if reached is last or not reached.accepted:
             yield replace(latest, index=index, reason=Reason.MAX_ITER)
             return
-        if (member or index > 1) and fell([*objectives, told.objective]):
+        if (member or index > 1) and fell([*objectives, reached.objective]):
             yield replace(latest, reason=Reason.ROUNDING if problem.update.reg_covar == 0 else Reason.REG_COVAR)
             return
         yield latest

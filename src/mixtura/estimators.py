@@ -25,7 +25,7 @@ from mixtura.background import N_PARAMETERS, USUAL, Background
 from mixtura.covariance import suited
 from mixtura.distributed import Collection, OnCluster
 from mixtura.engine import one_blas_thread
-from mixtura.fitted import FittedMixture
+from mixtura.fitted import FittedMixture, received
 from mixtura.fixed import masks_of
 from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
@@ -475,7 +475,7 @@ class GaussianMixture(FittedMixture):
         if distributed.is_collection(X):
             there = distributed.collected(X, sample_weight)
             return self._task_over(there, settings, {"labels": labels, "error_covariance": error_covariance})
-        rows = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
+        rows = received(self, X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
         rows = replace(rows, label=known, edges=edges)
         return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like)

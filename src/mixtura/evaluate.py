@@ -19,7 +19,7 @@ from mixtura.engine import Engine, one_blas_thread
 from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
 from mixtura.observe import densities, exact
-from mixtura.rows import AnyArray, Array, InMemory, Rows, present
+from mixtura.rows import AnyArray, Array, InMemory, Rows
 
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
@@ -131,8 +131,7 @@ class Totals:
 
 
 def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
-    """What the information criteria need to know of the rows that count."""
-    rows = rows[present(rows.weight)]
+    """What the information criteria need to know of the rows."""
     found = [Totals(0.0, 0.0, 0.0, 0.0)]
 
     def of_block(where: Any, block: Rows, resp: Array, total: Array, top: float | Array) -> Totals:
@@ -145,7 +144,8 @@ def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
     def add(part: Totals) -> None:
         found[0] = found[0] + part
 
-    _each(model, rows, engine, of_block, add)
+    if len(rows):  # of a batch, none may count
+        _each(model, rows, engine, of_block, add)
     return found[0]
 
 

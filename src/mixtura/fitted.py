@@ -22,7 +22,7 @@ from mixtura import distributed, evaluate, frames, impute, start, tables, valida
 from mixtura.distributed import Collection
 from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array, Rows
+from mixtura.rows import AnyArray, Array, Rows, present, telling
 from mixtura.scanning import Scan, Table, scan
 from mixtura.shapes import answer_dtype
 from mixtura.sources import rows_of
@@ -30,6 +30,37 @@ from mixtura.sources import rows_of
 T = TypeVar("T")
 
 ENGINES = ("auto", "serial", "threads", "dask")
+
+
+def received(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool,
+    weight: ArrayLike | None = None,
+    error_covariance: ArrayLike | None = None,
+) -> Rows:
+    """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept in the
+    ``estimator``, with ``reset``, or compared with its own."""
+    X = validation.with_gaps(X)
+    named = frames.checked(X)
+    if frames.checked(error_covariance, "error_covariance"):
+        if named:
+            validation.same_order(frames.names(error_covariance), frames.names(X))
+        error_covariance = frames.as_array(error_covariance)  # NumPy takes no NA for a number
+    ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
+    if ndim == 1 and (reset or estimator.n_features_in_ == 1):
+        X = np.asarray(X)[:, None]
+    x = validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+    x = validation.real_rows(x)
+    validation.finite(x, getattr(estimator, "feature_names_in_", None), missing=True)
+    missing = validation.missing(x)
+    return Rows(
+        x,
+        validation.sample_weight(weight, len(x)),
+        missing,
+        validation.error_covariance(error_covariance, x, missing),
+    )
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -80,31 +111,6 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             )
         return make_engine(self.engine, self.n_jobs)
 
-    def _rows(
-        self, X: Any, *, reset: bool, weight: ArrayLike | None = None, error_covariance: ArrayLike | None = None
-    ) -> Rows:
-        """X as (n, d) rows of a real dtype, with what there is beside them; names and number of features are kept or
-        compared."""
-        X = validation.with_gaps(X)
-        if frames.is_frame(X):
-            validation.distinct_names(frames.names(X))
-        ndim = X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim
-        if ndim == 1 and (reset or self.n_features_in_ == 1):
-            X = np.asarray(X)[:, None]
-        x = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-        x = validation.real_rows(x)
-        validation.finite(x, getattr(self, "feature_names_in_", None), missing=True)
-        missing = validation.missing(x)
-        if frames.is_frame(error_covariance):  # NumPy takes no NA for a number
-            validation.distinct_names(frames.names(error_covariance), "error_covariance")
-            error_covariance = frames.as_array(error_covariance)
-        return Rows(
-            x,
-            validation.sample_weight(weight, len(x)),
-            missing,
-            validation.error_covariance(error_covariance, x, missing),
-        )
-
     # the answers ---------------------------------------------------------------------------------------------
 
     def _evaluated(
@@ -112,7 +118,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ) -> tuple[Mixture, Rows, Engine]:
         """What an evaluation at the rows of X needs."""
         check_is_fitted(self)
-        rows = self._rows(X, reset=False, weight=sample_weight, error_covariance=error_covariance)
+        rows = received(self, X, reset=False, weight=sample_weight, error_covariance=error_covariance)
         return self._model, rows, self._engine()
 
     def _by_part(
@@ -227,7 +233,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         error_covariance: ArrayLike | None = None,
     ) -> float:
         """Mean log density of the rows of X (n, d), per unit of weight."""
-        totals = self._totals(X, sample_weight, error_covariance)
+        totals = self._totals(X, sample_weight, error_covariance, counted=present)
         return totals.loglik / totals.count
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
@@ -294,10 +300,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         (1, 2)
         """
         validation.one_of(strategy, "strategy", [*impute.STRATEGIES])
-        model, rows, engine = self._evaluated(X, error_covariance)
+        _, rows, _ = self._evaluated(X, error_covariance)
         rng = self._sampler if random_state is None else np.random.default_rng(start.entropy_of(random_state))
-        filled = impute.STRATEGIES[strategy](model, rows, engine, rng)
-        return frames.like(X, filled, rows)
+        return self._filled(X, rows, strategy, rng)
+
+    def _filled(self, X: Any, rows: Rows, strategy: str, rng: np.random.Generator) -> Any:
+        """X, which came in as ``rows``, with its missing values filled in."""
+        return frames.like(X, impute.STRATEGIES[strategy](self._model, rows, self._engine(), rng), rows)
 
     def bic(
         self,
@@ -309,10 +318,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ) -> float:
         """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better.
 
-        A weight says how often a row came: n is the sum of the weights.  With ``effective_size`` weights say how much a
-        row stands for (survey weights, importance weights): only their ratios count, and n is (sum w)^2 / sum w^2, the
-        number of equally weighted rows that tell as much (Kish, *Survey Sampling*, 1965).  The same holds for
-        :meth:`aic` and :meth:`icl`.
+        A weight says how often a row came: n is the sum of the weights, but those of rows of which nothing is known.
+        With ``effective_size`` weights say how much a row stands for (survey weights, importance weights): only their
+        ratios count, and n is (sum w)^2 / sum w^2, the number of equally weighted rows that tell as much (Kish, *Survey
+        Sampling*, 1965).  The same holds for :meth:`aic` and :meth:`icl`.
         """
         return evaluate.bic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 
@@ -347,25 +356,32 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         sample_weight: ArrayLike | None,
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
+        counted: Callable[[Rows], Any] = telling,
     ) -> evaluate.Totals:
+        """Sums over the rows that are ``counted``."""
         effective = validation.switch(effective_size, "effective_size")
+        function = partial(_totals_of, counted)
         if isinstance(X, Scan):
             validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
             found = Pairwise[evaluate.Totals]()
-            for part in self._of_batches(X, evaluate.totals):
+            for part in self._of_batches(X, function):
                 found.add(part)
             totals = found.sum()
         elif distributed.is_collection(X):
             validation.nothing_beside_a_scan({"error_covariance": error_covariance})
-            there = self._of_chunks(distributed.collected(X, sample_weight), evaluate.totals)
+            there = self._of_chunks(distributed.collected(X, sample_weight), function)
             totals = distributed.total_of(*there)
         else:
-            totals = evaluate.totals(*self._evaluated(X, error_covariance, sample_weight))
+            totals = function(*self._evaluated(X, error_covariance, sample_weight))
         return totals.effective if effective else totals
 
 
 def _of_model(function: Callable[[Mixture, Rows, Engine], T], model: Mixture, rows: Rows) -> T:
     return function(model, rows, Serial())
+
+
+def _totals_of(counted: Callable[[Rows], Any], model: Mixture, rows: Rows, engine: Engine) -> evaluate.Totals:
+    return evaluate.totals(model, rows[counted(rows)], engine)
 
 
 def _responsibilities(fitted: np.dtype[Any], model: Mixture, rows: Rows, engine: Engine) -> AnyArray:

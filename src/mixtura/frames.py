@@ -11,6 +11,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura import validation
 from mixtura.rows import Array, Rows
 from mixtura.shapes import answer_dtype, fits
 
@@ -49,6 +50,17 @@ def frame(records: Sequence[Mapping[str, Any]]) -> Any:
 def is_frame(X: Any) -> bool:
     """Whether X is a frame of pandas, polars, PyArrow or the like."""
     return bool(nw.dependencies.is_into_dataframe(X))
+
+
+def checked(X: Any, what: str = "X") -> bool:
+    """Whether X is a frame, and then one that rows can be made of: at hand, each column of its own name, no dates."""
+    if not is_frame(X):
+        validation.at_hand(X, isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame), what)
+        return False
+    validation.distinct_names(names(X), what)
+    schema = nw.from_native(X, eager_only=True).schema
+    validation.no_dates([(name, type(kind).__name__) for name, kind in schema.items() if kind.is_temporal()], what)
+    return True
 
 
 def library(X: Any) -> str:

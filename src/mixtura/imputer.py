@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixtura import frames, impute, validation
 from mixtura.estimators import GaussianMixture
+from mixtura.fitted import received
 
 
 class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # as in estimators.py
@@ -137,6 +138,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         array([[1.]])
         """
         validation.one_of(self.strategy, "strategy", [*impute.STRATEGIES])
+        frames.checked(X)
         validation.two_dimensional(X)
         estimator = GaussianMixture(
             self.n_components, covariance_type=self.covariance_type, random_state=self.random_state
@@ -171,11 +173,11 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
                [1.]])
         """
         check_is_fitted(self)
+        frames.checked(X)
         validation.two_dimensional(X)
-        if frames.is_frame(X):  # before scikit-learn asks for them
-            validation.distinct_names(frames.names(X))
-        validate_data(self, X, reset=False, skip_check_array=True)  # compares them, in the name of the imputer
-        filled = self.estimator_.impute(X, strategy=self.strategy)
+        validation.one_of(self.strategy, "strategy", [*impute.STRATEGIES])
+        # Names are compared in the name of the imputer, and once.
+        filled = self.estimator_._filled(X, received(self, X, reset=False), self.strategy, self.estimator_._sampler)
         asked = getattr(self, "_sklearn_output_config", {})  # what set_output leaves, and clone copies
         wanted = asked.get("transform", get_config()["transform_output"])
         if wanted != "default" and frames.is_frame(filled) and frames.library(filled) != wanted:

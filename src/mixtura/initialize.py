@@ -133,7 +133,9 @@ def without_clutter(sample: Sample, k: int, update: MStep) -> list[tuple[Sample,
         return [(sample, None)]
     rows = sample.rows
     found: list[tuple[Sample, Background | None]] = []
-    for sparse in clutter(rows.x, sample.z, rows.weight, k * (rows.x.shape[1] + 1)):
+    closed = True if rows.edges is None else np.isfinite(rows.edges).all(axis=1)
+    for isolated in clutter(rows.x, sample.z, rows.weight, k * (rows.x.shape[1] + 1)):
+        sparse = isolated & closed  # a bin without an end has no background: a component has to have it
         mass = float(sparse.sum()) if rows.weight is None else float(rows.weight[sparse].sum())
         background = Background(max(mass / rows.total, LEAST), update.box)
         found.append((seen_in(rows[np.flatnonzero(~sparse)], update.family.frame), background))

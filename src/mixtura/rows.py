@@ -233,9 +233,26 @@ def effective_rows(weight: Array) -> float:
     return float(weight.sum() ** 2 / (weight @ weight))
 
 
-def present(weight: Array | None) -> Any:
-    """Index of the rows that count.
+def present(rows: Rows) -> Any:
+    """Index of the rows that have weight.
 
     A row of weight zero is absent: left in, it could still spoil a sum by 0 * inf.
     """
-    return slice(None) if weight is None or weight.all() else np.flatnonzero(weight)
+    return slice(None) if rows.weight is None or rows.weight.all() else np.flatnonzero(rows.weight)
+
+
+def telling(rows: Rows) -> Any:
+    """Index of the rows that have weight and tell something.
+
+    Of parameters, a row of which nothing is known, not even where it belongs, says nothing: its likelihood is 1.  In a
+    pass it would give back the weights that it got, and keep them from moving.
+    """
+    there = present(rows)
+    if rows.missing is None:
+        return there
+    silent = rows.missing.all(axis=1)
+    if rows.label is not None:
+        silent &= rows.label == UNKNOWN if rows.label.ndim == 1 else rows.label.all(axis=1)
+    if not silent.any():
+        return there
+    return np.flatnonzero(~silent if rows.weight is None else ~silent & (rows.weight != 0))

@@ -328,7 +328,7 @@ def _of_stream(source: Any, batch_rows: int | None) -> Scan:
 def as_rows(item: Any, n_features: int | None, what: str) -> tuple[AnyArray, tuple[str, ...] | None]:
     """An array or frame as (m, d), and the names of its columns if it has any; ``what`` it is, for messages."""
     names = None
-    if frames.is_frame(item):
+    if frames.checked(item, what):
         names = tuple(map(str, frames.names(item)))
         item = frames.as_array(item)
     x = np.asarray(item)

@@ -49,12 +49,13 @@ from mixtura.engine import one_blas_thread
 from mixtura.estimators import GaussianMixture
 from mixtura.evaluate import MEASURES, OF_TOTALS, Totals, ranked
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
+from mixtura.fitted import received
 from mixtura.frames import frame
 from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
-from mixtura.rows import AnyArray, Rows, effective_rows
+from mixtura.rows import AnyArray, Rows, effective_rows, telling
 from mixtura.task import Task
 
 if TYPE_CHECKING:
@@ -413,10 +414,11 @@ def selected(
     counts = validation.counts(n_components, "n_components")
     until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
     entropy = start.entropy_of(random_state)
-    everything = GaussianMixture()._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
+    everything = received(GaussianMixture(), X, reset=True, weight=sample_weight, error_covariance=error_covariance)
     x, missing = everything.x, everything.missing
     if validation.switch(effective_size, "effective_size") and everything.weight is not None:
-        sample_weight = everything.weight * (effective_rows(everything.weight) / everything.total)
+        counting = everything.weight[telling(everything)]
+        sample_weight = everything.weight * (effective_rows(counting) / float(counting.sum()))
     asked = _named(covariance_types, x.shape[1])
     without = _without(prior, asked)
     named = {code: name for code, name in asked.items() if name not in without}

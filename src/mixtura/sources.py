@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
-from mixtura.rows import InMemory, Rows, held, most_held
+from mixtura.rows import InMemory, Rows, held, most_held, telling
 from mixtura.scanning import Batch, Scan, Table
 
 S = TypeVar("S", bound=Addable)
@@ -29,8 +29,8 @@ S = TypeVar("S", bound=Addable)
 class Survey:
     """What a look at all rows of a table tells.
 
-    ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight; ``at_hand``: all rows if they are
-    ``whole``, else some of those present.  They say what is missing of them if anything is missing anywhere.
+    ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight; ``at_hand``: all rows
+    if they are ``whole``, else some of those present.  They say what is missing of them if anything is, anywhere.
     """
 
     n_rows: int
@@ -57,7 +57,7 @@ def surveyed(scan: Scan) -> Survey:
 
 @dataclass(frozen=True, eq=False)
 class Glance:
-    """What a look at a batch tells: numbers of rows and of those with a weight above 0, their ``total`` weight, whether
+    """What a look at a batch tells: numbers of rows and of those that tell something, their ``total`` weight, whether
     anything is missing, the columns (d,) that have a value, and the bytes of it all; + for more batches."""
 
     n_rows: int
@@ -80,14 +80,16 @@ class Glance:
 
 def glance_at(table: Table, batch: Batch) -> Glance:
     """A look at one batch of a table; ValueError where a value is infinite or a weight is none."""
-    gone, weight, n_rows = checked(table, batch), batch.weight, len(batch.x)
+    gone = checked(table, batch)
+    rows = Rows(batch.x, batch.weight, gone)
+    counting = rows[telling(rows)]
     return Glance(
-        n_rows,
-        n_rows if weight is None else int(np.count_nonzero(weight)),
-        float(n_rows if weight is None else weight.sum()),
+        len(rows),
+        len(counting),
+        counting.total,
         bool(gone.any()),
         np.asarray(~gone.all(axis=0)),
-        batch.x.nbytes + (0 if weight is None else weight.nbytes),
+        batch.x.nbytes + (0 if batch.weight is None else batch.weight.nbytes),
     )
 
 
@@ -128,8 +130,8 @@ def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], *, whole: bool)
     x = np.concatenate([batch.x for batch in kept])
     weights = [batch.weight for batch in kept if batch.weight is not None]
     rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if seen.gaps else None)
-    if not whole and rows.weight is not None:
-        rows = rows[np.flatnonzero(rows.weight)]
+    if not whole:
+        rows = rows[telling(rows)]
     return Survey(seen.n_rows, seen.n_present, seen.total, rows, whole)
 
 
@@ -170,10 +172,8 @@ class Intake:
             missing = np.isnan(batch.x)
         elif not self.stamped and not np.isfinite(batch.x.sum(dtype=np.float64)):
             self._refuse_new_gap(batch)
-        if batch.weight is None:
-            return Rows(batch.x, None, missing)
-        rows = Rows(batch.x, batch.weight / self.unit, missing)
-        return rows if batch.weight.all() else rows[np.flatnonzero(batch.weight)]
+        rows = Rows(batch.x, None if batch.weight is None else batch.weight / self.unit, missing)
+        return rows[telling(rows)]
 
     def _refuse_new_gap(self, batch: Batch) -> None:
         gone = checked(self.table, batch)
@@ -247,7 +247,9 @@ class Streamed(Partly):
             n_rows += len(batch.x)
             if n_rows > self.survey.n_rows:
                 break
-            yield InMemory(intake.rows(batch))
+            rows = intake.rows(batch)
+            if len(rows):
+                yield InMemory(rows)
         if n_rows != self.survey.n_rows:
             more = "more" if n_rows > self.survey.n_rows else f"{n_rows}"
             raise ValueError(

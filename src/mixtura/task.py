@@ -16,7 +16,7 @@ from mixtura.engine import Engine
 from mixtura.fixed import Fixed, fixed_of
 from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
-from mixtura.rows import InMemory, Rows, Source, present
+from mixtura.rows import InMemory, Rows, Source, telling
 from mixtura.shapes import answer_dtype
 from mixtura.sources import Streamed
 from mixtura.statistics import bulk_scale, everything
@@ -131,9 +131,11 @@ def task_of(
             'labels must be None with on_degenerate="drop", which gives components other numbers, got some: '
             'use "rescue" or "raise"'
         )
-    there = present(rows.weight)
+    there = telling(rows)
     own = rows[there]
     validation.some_told(own.missing, names)
+    if own.missing is not None and not own.missing.any():
+        own = replace(own, missing=None)
     # Of a histogram the counts are the rows; shares of one count as many rows as there are bins.
     unit = own.total / len(own) if own.edges is None else min(own.total / len(own), 1.0)
     gaussian = None
@@ -221,5 +223,6 @@ def _problem(
         update = replace(update, fixed=settings.fixed)
     if settings.noise:
         floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
-        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine))
+        points = None if gaussian is None else (gaussian.means[0], gaussian.layout.dense[0])
+        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine, points))
     return em.Problem(source, update.overall.means[0], engine, update, gaussian)

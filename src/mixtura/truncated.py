@@ -115,9 +115,9 @@ def truncated(n_kept: int) -> Driver:
             if found.bound - before.bound < SETTLED * problem.source.total:
                 break
         while True:
-            told = sums(problem, model, found)
-            yield told
-            model = problem.update(told.statistics, model)
+            reached = sums(problem, model, found)
+            yield reached
+            model = problem.update(reached.statistics, model)
             found = search(problem, model, found.kept, next(draws))
 
     return passes

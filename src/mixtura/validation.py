@@ -223,6 +223,11 @@ def histogram(edges: Any, counts: Any) -> tuple[Array, Array, Array]:
     The first edge may be -inf and the last inf; such a bin has its middle where one as wide as its neighbour would.
     """
     ends = _numbers(edges, "edges")
+    if ends.ndim == 1 and np.shape(counts) == (len(ends) + 1,):
+        raise ValueError(
+            f"edges come first, (b + 1,) for b counts, got {len(ends)} and then {len(ends) + 1} numbers: give them the "
+            "other way round, as numpy.histogram returns counts first"
+        )
     if ends.ndim != 1 or len(ends) < 2 or not (ends[1:] > ends[:-1]).all() or not np.isfinite(ends[1:-1]).all():
         raise ValueError(
             f"edges must be increasing, (b + 1,) of them for b bins, only the first and the last infinite, got "
@@ -349,6 +354,11 @@ def _check_errors(part: Array, start: int | None) -> None:
 def _labels(values: Any) -> AnyArray:
     """Labels as an array of numbers, NaN where one is missing, or of booleans, if they are that in whatever form."""
     array = _without_na(_array(with_gaps(values), "labels"))
+    if array.dtype.kind in "OSU" and any(texts := [isinstance(one, str | bytes) for one in array.flat]):
+        raise ValueError(
+            f"labels must be numbers of components, got text, {str(array.flat[texts.index(True)])!r} for one: "
+            "number the names, as in labels, names = pandas.factorize(names)"
+        )
     if array.dtype == object and all(isinstance(one, bool | np.bool_) for one in array.flat):
         return array.astype(bool)
     if array.dtype == object and all(isinstance(one, numbers.Real) for one in array.flat):
@@ -447,6 +457,33 @@ def distinct_names(names: Sequence[Any], what: str = "X") -> None:
                 f"{what} must have columns of different names, got two called {name!r}: give each a name of its own"
             )
         seen.add(name)
+
+
+def at_hand(X: Any, lazy: bool, what: str = "X") -> None:
+    """Refuse what is ``lazy``: the plan of a frame."""
+    if lazy:
+        raise ValueError(
+            f"{what} must be a frame or an array, got a {type(X).__name__}, which has no rows before it is collected: "
+            "give what its collect() returns"
+        )
+
+
+def no_dates(dated: Sequence[tuple[Any, str]], what: str = "X") -> None:
+    """Refuse columns that are ``dated``: names, and what is in them; some frames would make numbers of them."""
+    if dated:
+        name, kind = dated[0]
+        raise ValueError(
+            f"{what} must hold numbers, but column {name!r} holds dates or times ({kind}): say in what unit they count"
+        )
+
+
+def same_order(names: Sequence[Any], of_rows: Sequence[Any]) -> None:
+    """Refuse errors whose columns have the names of those of the rows, but in another order."""
+    if [*names] != [*of_rows] and set(names) == set(of_rows):
+        raise ValueError(
+            f"error_covariance must have its columns in the order of those of X, {_short([*of_rows])}, got "
+            f"{_short([*names])}: give error_covariance[list(X.columns)]"
+        )
 
 
 def real_rows(x: AnyArray) -> AnyArray:
