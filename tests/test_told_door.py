@@ -523,3 +523,38 @@ def test_errors_that_are_no_real_numbers_in_range_are_refused():
 def test_counts_beyond_measure_are_refused():
     with pytest.raises(ValueError, match="counts must have a sum of at most"):
         GaussianMixture(1).fit_histogram([0, 1, 2], [1e300, 1e300])
+
+
+def states(gm: GaussianMixture) -> list[str]:
+    """Those of two components, the one at the left first."""
+    order = np.argsort(gm.means_[:, 0])
+    return [gm.diagnostics_[k]["state"] for k in order]
+
+
+@pytest.mark.parametrize("matrices", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_component_that_errors_hide_is_called_so(matrices: bool, gaps: bool) -> None:
+    # A variance of 0.01 with errors of variance 1: 200 rows tell a variance to 0.1, the bound is 0.2; 1 is far above.
+    rng = np.random.default_rng(3)
+    deviation = np.repeat([[0.1, 1.0], [1.0, 1.0]], 200, axis=0)
+    x = np.repeat([0.0, 12.0], 200)[:, None] + deviation * rng.normal(size=(400, 2)) + rng.normal(size=(400, 2))
+    if gaps:
+        x[rng.random(x.shape) < 0.1] = np.nan
+    errors = np.tile(np.eye(2), (400, 1, 1)) if matrices else np.ones((400, 2))
+    gm = GaussianMixture(2, random_state=0).fit(x, error_covariance=errors)
+    assert states(gm) == ["unresolved", "ok"]
+    narrow = gm.diagnostics_[int(gm.means_[:, 0].argmin())]["direction"]
+    assert abs(narrow["x0"]) > 5 * abs(narrow.get("x1", 0.0))
+    # A row without any error leaves no limit to what can be seen.
+    errors[0] = 0
+    assert states(GaussianMixture(2, random_state=0).fit(x, error_covariance=errors))[0] == "ok"
+
+
+def test_a_component_within_two_bins_is_called_unresolved() -> None:
+    rng = np.random.default_rng(4)
+    x = np.concatenate([rng.normal(0.5, 0.1, 500), rng.normal(20, 3, 500)])
+    edges = np.arange(-20.0, 60.0)
+    counts = np.histogram(x, edges)[0]
+    assert states(GaussianMixture(2, random_state=0).fit_histogram(edges, counts)) == ["unresolved", "ok"]
+    fine = np.arange(-20.0, 60.0, 0.1)
+    assert states(GaussianMixture(2, random_state=0).fit_histogram(fine, np.histogram(x, fine)[0])) == ["ok", "ok"]

@@ -8,8 +8,9 @@ A component of n_k rows' mass, on d features, is
     collapsed  on the floor, though it has more distinct rows than that: they lie on a line, a plane, ...
     starved    above the floor, with less mass than the d + 1 rows that show axes of its own (two where it has none),
                and no prior to make up for it
-    unresolved on the floor, where every row has an error (or an interval) that is wider: the errors explain all of its
-               spread, and the likelihood is bounded without the floor
+    unresolved the errors (or intervals) of its rows explain all of its spread in some direction, as far as can be told
+               (unresolved.py): on the floor, where every row has an error that is wider and the likelihood is bounded
+               without it, or above
     flat       on the floor only where the data as a whole are: a constant column, columns that determine each other
     ok         none of these, or its covariance is fixed, and as the user wants it
 
@@ -23,7 +24,7 @@ in which combination of features it lies on the floor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,13 +140,18 @@ def diagnose(
     labels: np.ndarray,
     total: float,
     names: Sequence[str] | None,
+    unresolved: Mapping[int, Array],
 ) -> list[Diagnosis]:
-    """What is known of each component of ``model``, fitted to the rows ``x`` with these most probable ``labels``."""
+    """What is known of each component of ``model``, fitted to the rows ``x`` with these most probable ``labels``.
+
+    ``unresolved`` are those of which errors hide how narrow they are, with the directions in which they do.
+    """
     found, direction = states(update, model, total)
+    held = update.held("covariances", model.n_components)
     scales = smallest_scales(update, model)
     named = _named(names, model.n_features)
     shares = update.family.coupled is not None and update.conjugate(1) is None
-    shares = shares and not update.held("covariances", model.n_components).any()  # all or none of them are
+    shares = shares and not held.any()  # all or none of them are
     diagnoses = []
     counts, firsts = members(labels, model.n_components)
     for k, state in enumerate(found):
@@ -157,7 +163,10 @@ def diagnose(
         alone = counts[k] > 0.5 * model.weights[k] * total
         if state == "ok" and shares and alone and distinct < update.family.least_distinct(model.n_features):
             state, done = "tied", DONE["starved"]
-        scaled = direction[k] * np.sqrt(np.diagonal(update.overall.layout.dense[0]))
+        along_k = direction[k]
+        if state == "ok" and k in unresolved and not held[k]:
+            state, done, along_k = "unresolved", "nothing: how narrow it is, the errors of its rows hide", unresolved[k]
+        scaled = along_k * np.sqrt(np.diagonal(update.overall.layout.dense[0]))
         scaled = scaled / np.abs(scaled).max()
         along = {name: round(float(part), 6) for name, part in zip(named, scaled, strict=True) if abs(part) > 1e-6}
         diagnoses.append(

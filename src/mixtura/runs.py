@@ -21,6 +21,7 @@ from mixtura.progress import Printer, unfinished
 from mixtura.rows import Rows
 from mixtura.start import distinct_points
 from mixtura.task import Task
+from mixtura.unresolved import unresolved
 
 Cut = TypeVar("Cut", Rows, NDArray[np.intp])
 
@@ -162,8 +163,9 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
 
 def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
     """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
-    x = task.problem.source.at_hand.comparable
-    return diagnose(task.problem.update, model, x, labels, task.n_present, task.names)
+    rows = task.problem.source.at_hand
+    unseen = unresolved(model, rows, labels, task.n_present)
+    return diagnose(task.problem.update, model, rows.comparable, labels, task.n_present, task.names, unseen)
 
 
 def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[str, str]:
