@@ -147,14 +147,14 @@ class Background:
 
 
 @dataclass(frozen=True, eq=False)
-class _Extent:
+class Extent:
     """Smallest and largest coordinates of rows, (2 d,): along the features, then along other axes."""
 
     low: Array
     high: Array
 
-    def __add__(self, other: _Extent) -> _Extent:
-        return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+    def __add__(self, other: Extent) -> Extent:
+        return Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
 def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) -> Box:
@@ -165,8 +165,7 @@ def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) ->
     """
     d, size = source.n_features, block_rows(OF_LAYOUT[True], 1, source.n_features)
     if source.at_hand.missing is not None or source.at_hand.edges is not None:
-        reach = over_blocks(source, engine, _upright_extent, size)
-        return _box(np.zeros(d), np.eye(d), reach.low, reach.high, floor, gaussian, None)
+        return bounding_box(extent_of(source, engine), floor, gaussian)
     overall = everything(source, engine, dense=True)
     mean = overall.center[0] + overall.shift()[0]
     _, axes = np.linalg.eigh(overall.scatter(overall.shift())[0])
@@ -176,17 +175,28 @@ def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) ->
     return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
 
-def _upright_extent(rows: Rows) -> _Extent:
+def extent_of(source: Source, engine: Engine) -> Extent:
+    """Smallest and largest values (d,) of the rows in each feature; infinite where a feature has none."""
+    return over_blocks(source, engine, _upright_extent, block_rows(OF_LAYOUT[True], 1, source.n_features))
+
+
+def bounding_box(extent: Extent, floor: Array, gaussian: Array) -> Box:
+    """The box along the features between those values; ``floor`` and ``gaussian`` as in ``box_around``."""
+    d = len(extent.low)
+    return _box(np.zeros(d), np.eye(d), extent.low, extent.high, floor, gaussian, None)
+
+
+def _upright_extent(rows: Rows) -> Extent:
     x = rows.x if rows.edges is None else rows.edges[np.isfinite(rows.edges)][:, None]
     known = ~np.isnan(x)
     low, high = (x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
-    return _Extent(low.astype(np.float64), high.astype(np.float64))
+    return Extent(low.astype(np.float64), high.astype(np.float64))
 
 
-def _extent(mean: Array, axes: Array, rows: Rows) -> _Extent:
+def _extent(mean: Array, axes: Array, rows: Rows) -> Extent:
     y = np.subtract(rows.x, mean, order="C")
     both = np.hstack([y, y @ axes])
-    return _Extent(both.min(axis=0), both.max(axis=0))
+    return Extent(both.min(axis=0), both.max(axis=0))
 
 
 def _box(
