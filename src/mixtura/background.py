@@ -188,9 +188,9 @@ def bounding_box(extent: Extent, floor: Array, gaussian: Array) -> Box:
 
 def _upright_extent(rows: Rows) -> Extent:
     x = rows.x if rows.edges is None else rows.edges[np.isfinite(rows.edges)][:, None]
+    x = np.asarray(x, dtype=np.float64)
     known = ~np.isnan(x)
-    low, high = (x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
-    return Extent(low.astype(np.float64), high.astype(np.float64))
+    return Extent(x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
 
 
 def _extent(mean: Array, axes: Array, rows: Rows) -> Extent:
