@@ -539,24 +539,24 @@ class GaussianMixture(FittedMixture):
                 if rows.weight is not None and not rows.weight.any():  # of a scan: nobody is there
                     continue
                 began = time.perf_counter()
-                state, predicted = self._learnt(settings, state, rows, pace, engine)
-                there = present(rows.weight)
+                learnt = self._learnt(settings, state, rows, pace, engine)
+                state, there = learnt.state, present(rows.weight)
                 found, log_density = evaluate.labels_and_log_density(state.model, rows, engine)
                 own = log_density[there]
                 loglik = float(own.sum() if rows.weight is None else rows.weight[there] @ own)
                 record = {
-                    "objective": loglik + online.m_step_of(settings, state).penalty(state.model) * state.unit,
+                    "objective": loglik + learnt.update.penalty(state.model) * state.unit,
                     "loglik": loglik,
                     "seconds": time.perf_counter() - began,
                     "accelerated": False,
-                    "predicted": predicted,
+                    "predicted": learnt.predicted,
                     "weight": rows.total,
                 }
                 progress.batch(self.verbose, state.n_batches, record)
                 history.append(record)
             if state is None or state is before:
                 raise ValueError("weights must have a sum above 0, got a scan in which all are 0: check the column")
-            self._keep_online(settings, state, history, rows[there], found[there])
+            self._keep_online(learnt, history, rows[there], found[there])
             if not isinstance(X, Scan):
                 self.labels_ = found
             self.loglik_, self.lower_bound_ = history[-1]["loglik"], self.lower_bounds_[-1]
@@ -621,9 +621,9 @@ class GaussianMixture(FittedMixture):
             validation.same_columns([*map(str, names[1])], self.n_features_in_, names[0], self.n_features_in_)
         sampler = self._sampler
         with one_blas_thread():
-            state = online.merged(settings, self._online, other._online)
+            learnt = online.merged(settings, self._online, other._online)
             nobody = Rows(np.empty((0, self.n_features_in_)))
-            self._keep_online(settings, state, self._history() + other._history(), nobody, np.empty(0, dtype=np.intp))
+            self._keep_online(learnt, self._history() + other._history(), nobody, np.empty(0, dtype=np.intp))
         for gone in ("labels_", "loglik_", "lower_bound_"):
             if hasattr(self, gone):
                 delattr(self, gone)
@@ -670,8 +670,8 @@ class GaussianMixture(FittedMixture):
 
     def _learnt(
         self, settings: Settings, state: online.State | None, rows: Rows, pace: online.Pace, engine: Engine
-    ) -> tuple[online.State, float]:
-        """The state after a batch, the first or one more, and what the model before it says of its rows."""
+    ) -> online.Learnt:
+        """What there is after a batch, the first or one more."""
         names = getattr(self, "feature_names_in_", None)
         if state is not None:
             start.reachable(state.model, rows)
@@ -691,7 +691,7 @@ class GaussianMixture(FittedMixture):
             _, run = runs.best(task, starts, outcomes, self._printer(task), first_sound=automatic)
             model, statistics = run.last.model, run.last.statistics
         state = online.grown(online.state_of(task, model, statistics), behind)
-        return online.stepped(settings, state), statistics.objective * task.scale
+        return online.stepped(settings, state, statistics.objective * task.scale)
 
     def _as_start(self, task: Task) -> Mixture:
         """The model that there is, as a start for the rows of a task."""
@@ -711,15 +711,10 @@ class GaussianMixture(FittedMixture):
         return [{**last, "predicted": last["loglik"], "weight": self._total_weight}]
 
     def _keep_online(
-        self,
-        settings: Settings,
-        state: online.State,
-        history: list[dict[str, Any]],
-        rows: Rows,
-        labels: NDArray[np.intp],
+        self, learnt: online.Learnt, history: list[dict[str, Any]], rows: Rows, labels: NDArray[np.intp]
     ) -> None:
         """Publish what was learnt from batches, unless it is to refuse; ``rows`` are those of the last."""
-        update = online.m_step_of(settings, state)
+        state, update = learnt.state, learnt.update
         found = online.diagnosis(update, state, rows.comparable, labels, getattr(self, "feature_names_in_", None))
         remarks = online.remarks(update, state, found)
         if self.on_degenerate == "raise" and "degenerate" in remarks:

@@ -118,9 +118,20 @@ def state_of(task: Task, model: Mixture, statistics: Statistics) -> State:
     )
 
 
-def stepped(settings: Settings, state: State) -> State:
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """The ``state`` after a batch, the M-step that made its model, and the log-likelihood (nats) of the rows of the
+    batch under the model that they met."""
+
+    state: State
+    update: MStep
+    predicted: float
+
+
+def stepped(settings: Settings, state: State, predicted: float) -> Learnt:
     """The state with the model that its sums make."""
-    return replace(state, model=m_step_of(settings, state)(state.statistics, state.before))
+    update = m_step_of(settings, state)
+    return Learnt(replace(state, model=update(state.statistics, state.before)), update, predicted)
 
 
 def m_step_of(settings: Settings, state: State) -> MStep:
@@ -135,8 +146,8 @@ def m_step_of(settings: Settings, state: State) -> MStep:
 
 def learnt(
     settings: Settings, state: State, rows: Rows, pace: Pace, engine: Engine, names: Sequence[str] | None
-) -> tuple[State, float]:
-    """The state after one more batch, and the log-likelihood (nats) of its rows under the model that they met."""
+) -> Learnt:
+    """The state after one more batch."""
     own = rows[present(rows.weight)]
     source = InMemory(_in_unit(own, state.unit))
     update = m_step_of(settings, state)
@@ -163,10 +174,10 @@ def learnt(
         n_rows=state.n_rows + len(rows),
         n_present=(pace.forgetting or 1.0) * state.n_present + len(own),
     )
-    return stepped(settings, following), statistics.objective * state.unit
+    return stepped(settings, following, statistics.objective * state.unit)
 
 
-def merged(settings: Settings, one: State, other: State) -> State:
+def merged(settings: Settings, one: State, other: State) -> Learnt:
     """The state after the batches of both, which count as they count in each."""
     scaled = other.unit / one.unit
     overall, statistics = other.overall.times(scaled), other.statistics.times(scaled)
@@ -186,7 +197,7 @@ def merged(settings: Settings, one: State, other: State) -> State:
         n_rows=one.n_rows + other.n_rows,
         n_present=one.n_present + other.n_present,
     )
-    return stepped(settings, following)
+    return stepped(settings, following, 0.0)
 
 
 def joined(one: Statistics, other: Statistics) -> Statistics:
