@@ -771,9 +771,12 @@ class GaussianMixture(FittedMixture):
         """Publish a finished run, unless it is one to refuse."""
         components, background = run.last.model.components, run.last.model.background
         model = components.beside(background)  # as it is kept, to the last bit
-        evaluated = model, task.rows, task.problem.engine
+        evaluated, statistics = (model, task.rows, task.problem.engine), run.last.statistics
         if self.truncate is None:
             labels, loglik = evaluate.labels(*evaluated), run.history[-1]["loglik"]
+            if self.accelerate == "incremental":  # its sweeps tell a lower bound
+                statistics = task.problem.statistics(run.last.model)
+                loglik = statistics.objective * task.scale
         else:  # the passes tell a lower bound
             labels, log_density = pruned.labels_and_log_density(model, task.rows.x, task.problem.engine)
             own, weight = log_density[task.present], task.problem.source.at_hand.weight
@@ -795,7 +798,7 @@ class GaussianMixture(FittedMixture):
         self._landscape = runs.landscape(task, outcomes)
         self._compared = runs.compared(labels[task.present])
         self._n_rows, self._total_weight = task.n_rows, task.total_weight
-        self._online = online.state_of(task, run.last.model, run.last.statistics)
+        self._online = online.state_of(task, run.last.model, statistics)
         if task.whole:
             self.labels_ = labels
         elif hasattr(self, "labels_"):

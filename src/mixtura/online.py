@@ -40,7 +40,6 @@ from mixtura.background import Background, Extent, bounding_box, extent_of
 from mixtura.degeneracy import DONE, Diagnosis, diagnose, states
 from mixtura.em import Problem
 from mixtura.engine import Engine
-from mixtura.families import Family
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, InMemory, Rows, present
 from mixtura.shapes import answer_dtype
@@ -105,7 +104,7 @@ def state_of(task: Task, model: Mixture, statistics: Statistics) -> State:
     return State(
         model=model,
         before=model,
-        statistics=_of_family(statistics, update.family),
+        statistics=statistics.along_axes() if update.family.diagonal else statistics,
         overall=problem.overall,
         square=problem.scale**2,
         extent=None if update.box is None else extent_of(problem.source, problem.engine),
@@ -160,11 +159,13 @@ def learnt(
     part = new * source.total / (old * state.statistics.count + new * source.total)
     origin = overall.center[0] + overall.shift()[0]
     statistics = Problem(source, origin, engine, update).statistics(state.model)
+    if update.family.diagonal:
+        statistics = statistics.along_axes()
     blurred = state.blurred and not own.exact and available.blurred(own, update.floor_variances)
     following = replace(
         state,
         before=state.model,
-        statistics=joined(state.statistics.times(old), _of_family(statistics, update.family).times(new)),
+        statistics=joined(state.statistics.times(old), statistics.times(new)),
         overall=together,
         square=(1 - part) * state.square + part * scale**2,
         extent=None if state.extent is None else state.extent + extent_of(source, engine),
@@ -211,14 +212,6 @@ def joined(one: Statistics, other: Statistics) -> Statistics:
     if len(one.second) != len(other.second):  # that of all components together is all that is known of one of them
         one, other = (replace(each, second=each.second.sum(axis=0, keepdims=True)) for each in (one, other))
     return one + other
-
-
-def _of_family(statistics: Statistics, family: Family) -> Statistics:
-    """The sums as the family needs them: those of a start that is dense may be more."""
-    if family.diagonal and statistics.second.ndim == 3:
-        second = np.einsum("kjj->kj", statistics.second).copy()
-        return replace(statistics, second=second, white=None)
-    return statistics
 
 
 def _in_unit(rows: Rows, unit: float) -> Rows:
