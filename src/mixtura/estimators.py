@@ -69,11 +69,15 @@ class GaussianMixture(FittedMixture):
         (n,), responsibilities (n, K), or a function (X, n_components, rng) -> responsibilities.  "hierarchical"
         agglomerates up to 2,000 rows (of more, a random subset) and leaves nothing to chance; starts after the first
         agglomerate random halves.
-    accelerate : {"auto", "lbfgs", "squarem"} or None
+    accelerate : {"auto", "lbfgs", "squarem", "incremental"} or None
         How to reach the optimum of EM in fewer passes, which overlapping components make worth while; the objective
         still never falls, and easy problems are left to EM.  "lbfgs": quasi-Newton steps, preconditioned by EM;
         "squarem": extrapolation of pairs of EM updates; None: EM alone.  "auto" is "lbfgs", or None where that does not
         work: with ``reg_covar`` or ``EigenvalueRatio``, and for covariance types that mix E and V.
+        "incremental": an update after each block of rows, or each batch of a scan, for files that are slow to read; it
+        reads them some 40 % less often than EM, keeps the sums of all blocks, about blocks * K * d**2 / 2 numbers, and
+        works for all types, but not with ``reg_covar``.  Its objective and log-likelihood per pass are a lower bound
+        (Neal and Hinton's free energy); ``loglik_`` is exact.
     weights_init, means_init, covariances_init, precisions_init : array-like or None
         The user's own start, kept exactly as it is: (K,), (K, d) and covariances or precisions in the shape of the
         fitted attribute.  What is not given is filled in: with means alone, equal weights and the covariance of all
@@ -136,10 +140,10 @@ class GaussianMixture(FittedMixture):
     loglik_ : float
         Total log-likelihood of the parameters returned, in nats.
     converged_, stop_reason_, n_iter_ : bool, str, int
-        How the run ended, and after how many updates.
+        How the run ended, and after how many updates; see :meth:`partial_fit` for what is learnt batch by batch.
     log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
-        Total log-likelihood per pass (with ``truncate`` its lower bound); the objective per pass as a mean per unit of
-        weight; the last of these.
+        Total log-likelihood per pass (with ``truncate`` or "incremental" its lower bound); the objective per pass as a
+        mean per unit of weight; the last of these.
     history_ : list of dict
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model, with
@@ -491,7 +495,7 @@ class GaussianMixture(FittedMixture):
             ``converged_`` False.  ``loglik_``, ``lower_bound_`` and ``labels_`` are those of this batch under the model
             returned; ``history_`` has a record for each batch: ``predicted`` is the log-likelihood of its rows before
             they were learnt, ``loglik`` and ``objective`` after that, ``weight`` its weight.  ``distinct_rows`` of
-            ``diagnostics_`` are those of the last batch.
+            ``diagnostics_`` are those of the last batch.  A model file has the parameters alone.
 
         Raises
         ------
@@ -501,11 +505,15 @@ class GaussianMixture(FittedMixture):
 
         Notes
         -----
-        Every row counts the same unless ``step`` or ``forgetting`` is given.  Take the default where components hardly
-        overlap, with ``merge``, and where one component is all (it is then exact); ``step=0.6`` for one pass over many
-        rows of overlapping components, because old sums were made by worse models; ``forgetting=0.99`` (a window of
-        about 100 batches) where the rows drift.  With ``noise`` the density of the background is that of the bounding
-        box of all rows that came.
+        Every row counts the same unless ``step`` or ``forgetting`` is given.  Take the default with ``merge``, after a
+        fit, where one component is all (it is then exact), and where the first batch shows all components well: sums
+        that a worse model made are never forgotten.  Else take ``step=0.7``, with a second pass over the rows if that
+        is possible; and ``forgetting=0.99`` (a window of about 100 batches) where the rows drift.  Five overlapping
+        components in batches of 1,000 rows, 1e5 in all, ended under ``fit`` by 16 nats with the default (median of ten
+        data sets; 181 at worst), by 37 (54) with ``step=0.7`` and 78 (90) with ``step=0.6``; in batches of 200, 5e4 in
+        all, by 981, 68 and 141, where one of ten ended in another optimum.
+
+        With ``noise`` the density of the background is that of the bounding box of all rows that came.
 
         References
         ----------
@@ -941,8 +949,9 @@ class GaussianMixture(FittedMixture):
         return io.write_model(path, document)
 
     def how_fitted(self) -> dict[str, Any] | None:
-        """How the model was fitted, as a model file keeps it; None if it was not fitted but made of parameters."""
-        if not hasattr(self, "loglik_"):
+        """How the model was fitted, as a model file keeps it; None if it was made of parameters, or learnt from
+        batches: then no log-likelihood is that of all rows."""
+        if not hasattr(self, "loglik_") or self.stop_reason_ is em.Reason.BATCH:
             return None
         return {
             "loglik": self.loglik_,

@@ -55,7 +55,7 @@ def pace(step: Any, forgetting: Any) -> tuple[float | None, float | None]:
         raise ValueError(f"expected step or forgetting, got step={step!r} and forgetting={forgetting!r}: leave one out")
     if step is not None and not 0.5 < number(step, "step") <= 1:
         raise ValueError(
-            f"step must be above 0.5 and at most 1, got {step!r}: use 0.6, or None to count all rows alike"
+            f"step must be above 0.5 and at most 1, got {step!r}: use 0.7, or None to count all rows alike"
         )
     if forgetting is not None and not 0 < number(forgetting, "forgetting") < 1:
         raise ValueError(f"forgetting must be between 0 and 1, got {forgetting!r}: use 0.99, or None to forget nothing")
