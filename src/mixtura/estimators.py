@@ -75,7 +75,7 @@ class GaussianMixture(FittedMixture):
         "squarem": extrapolation of pairs of EM updates; None: EM alone.  "auto" is "lbfgs", or None where that does not
         work: with ``reg_covar`` or ``EigenvalueRatio``, and for covariance types that mix E and V.
         "incremental": an update after each block of rows, or each batch of a scan, for files that are slow to read; it
-        reads them some 40 % less often than EM, keeps the sums of all blocks, about blocks * K * d**2 / 2 numbers, and
+        reads them some 40 % less often than EM, keeps the sums of all blocks, about blocks * K * d**2 numbers, and
         works for all types, but not with ``reg_covar``.  Its objective and log-likelihood per pass are a lower bound
         (Neal and Hinton's free energy); ``loglik_`` is exact.
     weights_init, means_init, covariances_init, precisions_init : array-like or None

@@ -14,7 +14,7 @@ An E-step of one block raises F, and so does every M-step.  A sweep over all blo
 its end (there is no log-likelihood of one model without another pass); the first is a whole E-step at the start, where
 F is the log-likelihood.  Of rows that are not exact T are expected sums, and all of this holds as it is.
 
-Kept are the sums of every block, B K q numbers, q = 1 + d + d (d + 1) / 2 or 1 + 2 d.  T is added up anew once a sweep,
+Kept are the sums of every block, B K q numbers, q = 1 + 2 d + d^2, or 1 + 3 d along axes.  T is summed anew each sweep,
 so that what rounding leaves of new and old does not add up.  About n^(2/5) blocks are usual (McLachlan and Ng); blocks
 have BLOCK_ROWS rows at least, because an M-step costs something, too.  Of files they are the batches.
 
