@@ -525,7 +525,6 @@ def test_float32():
 # what comes out
 
 
-@pytest.mark.filterwarnings("ignore:.*see diagnostics_", "ignore:.*no spread in some direction")
 @pytest.mark.parametrize("kind", ["variances", "matrices", "gaps"])
 @pytest.mark.parametrize("variance", [0.01, 1.0, 4.0])
 def test_the_box_of_rows_with_errors_is_that_of_their_points(variance, kind):
@@ -553,6 +552,7 @@ def test_the_box_of_rows_whose_errors_vanish_is_that_of_the_rows():
     np.testing.assert_allclose(near.background_.box.edges, exact.background_.box.edges, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*see diagnostics_", "ignore:.*no spread in some direction")
 @parametrize_with_checks([GaussianMixture(k, covariance_type="EEI", noise=True) for k in (1, 2)])
 def test_scikit_learn_checks(estimator, check):
     # Beside a background even a single component can end on two equal rows.

@@ -54,6 +54,7 @@ from mixtura.degeneracy import EMPTY_MASS, lowest
 from mixtura.em import ROUNDING, WINDOW, Driver, EStep, Problem, e_step, iterate, size_of
 from mixtura.families import Family
 from mixtura.fixed import Mask
+from mixtura.incremental import incremental
 from mixtura.mixture import Mixture
 from mixtura.priors import EigenvalueRatio
 from mixtura.rows import Array, Rows
@@ -525,9 +526,15 @@ def driver_of(
         return truncated(truncate)
     if accelerate is None:
         return iterate
-    if not isinstance(accelerate, str) or accelerate not in ("auto", *DRIVERS):
-        names = ", ".join(map(repr, ("auto", *DRIVERS)))
+    if not isinstance(accelerate, str) or accelerate not in ("auto", *DRIVERS, "incremental"):
+        names = ", ".join(map(repr, ("auto", *DRIVERS, "incremental")))
         raise ValueError(f"accelerate must be {names} or None, got {accelerate!r}: choose one of these")
+    if accelerate == "incremental":
+        if update.reg_covar > 0:
+            raise ValueError(
+                'accelerate="incremental" works without reg_covar only, which makes EM maximise nothing: use None'
+            )
+        return incremental
     if update.reg_covar > 0:
         hindrance = "works without reg_covar only, which makes EM maximise nothing"
     elif isinstance(update.prior, EigenvalueRatio):

@@ -159,14 +159,14 @@ class Background:
 
 
 @dataclass(frozen=True, eq=False)
-class _Extent:
+class Extent:
     """Smallest and largest coordinates of rows, (2 d,): along the features, then along other axes."""
 
     low: Array
     high: Array
 
-    def __add__(self, other: _Extent) -> _Extent:
-        return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+    def __add__(self, other: Extent) -> Extent:
+        return Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
 def box_around(
@@ -181,8 +181,7 @@ def box_around(
     d, size = source.n_features, block_rows(OF_LAYOUT[True], 1, source.n_features)
     blurred, incomplete = source.at_hand.noise is not None, source.at_hand.missing is not None
     if source.at_hand.edges is not None or (incomplete and not blurred):
-        reach = over_blocks(source, engine, _upright_extent, size)
-        return _box(np.zeros(d), np.eye(d), reach.low, reach.high, floor, gaussian, None)
+        return bounding_box(extent_of(source, engine), floor, gaussian)
     if blurred:
         assert points is not None
         mean, covariance = points
@@ -201,20 +200,31 @@ def box_around(
     return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
 
-def _upright_extent(rows: Rows) -> _Extent:
+def extent_of(source: Source, engine: Engine) -> Extent:
+    """Smallest and largest values (d,) of the rows in each feature; infinite where a feature has none."""
+    return over_blocks(source, engine, _upright_extent, block_rows(OF_LAYOUT[True], 1, source.n_features))
+
+
+def bounding_box(extent: Extent, floor: Array, gaussian: Array) -> Box:
+    """The box along the features between those values; ``floor`` and ``gaussian`` as in ``box_around``."""
+    d = len(extent.low)
+    return _box(np.zeros(d), np.eye(d), extent.low, extent.high, floor, gaussian, None)
+
+
+def _upright_extent(rows: Rows) -> Extent:
     x = rows.x if rows.edges is None else rows.edges[np.isfinite(rows.edges)][:, None]
+    x = np.asarray(x, dtype=np.float64)
     known = ~np.isnan(x)
-    low, high = (x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
-    return _Extent(low.astype(np.float64), high.astype(np.float64))
+    return Extent(x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
 
 
-def _extent(mean: Array, axes: Array, rows: Rows) -> _Extent:
+def _extent(mean: Array, axes: Array, rows: Rows) -> Extent:
     y = np.subtract(rows.x, mean, order="C")
     both = np.hstack([y, y @ axes])
-    return _Extent(both.min(axis=0), both.max(axis=0))
+    return Extent(both.min(axis=0), both.max(axis=0))
 
 
-def _shrunk_extent(mean: Array, axes: Array, covariance: Array, rows: Rows) -> _Extent:
+def _shrunk_extent(mean: Array, axes: Array, covariance: Array, rows: Rows) -> Extent:
     """That of the points of rows with errors, as far as they can be told: y sqrt(s / (s + e)) in each direction."""
     assert rows.noise is not None
     y = np.subtract(rows.x, mean, order="C")
@@ -227,7 +237,7 @@ def _shrunk_extent(mean: Array, axes: Array, covariance: Array, rows: Rows) -> _
     own = np.where(own > 0, own, 1.0)
     both *= np.sqrt(own / (own + np.maximum(error, 0.0)))
     known = ~np.isnan(both)
-    return _Extent(both.min(axis=0, initial=np.inf, where=known), both.max(axis=0, initial=-np.inf, where=known))
+    return Extent(both.min(axis=0, initial=np.inf, where=known), both.max(axis=0, initial=-np.inf, where=known))
 
 
 def _box(

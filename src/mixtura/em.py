@@ -56,6 +56,7 @@ class Reason(StrEnum):
     MAX_ITER = "max_iter"
     ROUNDING = "rounding"
     REG_COVAR = "reg_covar"
+    BATCH = "batch"  # online learning stops where the rows do
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,8 @@ class Problem:
     """What stays the same from pass to pass: the data, where they are worked on, and the M-step.
 
     ``origin`` (d,) is the point about which the fast kernels take their sums.  ``gaussian`` is that of all rows, where
-    rows are not exact: it fills in what is missing, for a start.
+    rows are not exact: it fills in what is missing, for a start.  ``overall`` are the sums of one component that has
+    all rows, and ``scale`` (d,) is that of their bulk: what the floor was made of, for rows that may come after these.
     """
 
     source: Source
@@ -71,6 +73,8 @@ class Problem:
     engine: Engine
     update: MStep
     gaussian: Mixture | None = None
+    overall: Statistics | None = None
+    scale: Array | None = None
 
     @cached_property
     def second(self) -> Array:
@@ -98,7 +102,8 @@ class Pass:
     """A model on the way: ``index`` passes after the start, with its ``objective`` and ``loglik`` (total nats).
 
     ``index`` counts tries of the driver that were not accepted, too.  ``gain`` is the mean per pass of the last WINDOW
-    accepted passes, ``accelerated`` is that of the EStep, ``reason`` is set on the last pass.
+    accepted passes, ``accelerated`` and the ``statistics``, which are sums under the model, are those of the EStep,
+    ``reason`` is set on the last pass.
     """
 
     index: int
@@ -107,6 +112,7 @@ class Pass:
     loglik: float
     gain: float
     seconds: float
+    statistics: Statistics
     accelerated: bool = False
     reason: Reason | None = None
 
@@ -211,7 +217,16 @@ def passes(
         objectives.append(reached.objective)
         seconds = time.perf_counter() - began
         gain = recent_gain(objectives)
-        latest = Pass(index, reached.model, reached.objective, reached.loglik, gain, seconds, reached.accelerated)
+        latest = Pass(
+            index,
+            reached.model,
+            reached.objective,
+            reached.loglik,
+            gain,
+            seconds,
+            reached.statistics,
+            reached.accelerated,
+        )
         seen, size = objectives if member else objectives[1:], size_of(problem, reached.objective)
         blurred = problem.source.at_hand.noise is not None or problem.source.at_hand.edges is not None
         done = converged(seen, size, tol, reached, creeps=blurred)

@@ -7,6 +7,7 @@ of weight; every total that leaves is in the weights as they were given.
 from __future__ import annotations
 
 import numbers
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -20,21 +21,21 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.validation import check_is_fitted
 
 import mixtura
-from mixtura import distributed, em, evaluate, pruned, runs, start, validation
+from mixtura import distributed, em, evaluate, online, progress, pruned, runs, start, validation
 from mixtura.background import N_PARAMETERS, USUAL, Background
 from mixtura.covariance import suited
 from mixtura.distributed import Collection, OnCluster
-from mixtura.engine import one_blas_thread
+from mixtura.engine import Engine, one_blas_thread
 from mixtura.fitted import FittedMixture, received
 from mixtura.fixed import masks_of
 from mixtura.initialize import Outcome
 from mixtura.mixture import Mixture
 from mixtura.progress import Printer
-from mixtura.rows import Array
+from mixtura.rows import Array, Rows, telling
 from mixtura.runs import Run
 from mixtura.scanning import Scan
 from mixtura.shapes import answer_dtype, covariances_in, fits, shape_of
-from mixtura.sources import Streamed, surveyed
+from mixtura.sources import Streamed, rows_of, surveyed
 from mixtura.task import MIXING, Settings, Task, settings_of, task_of, task_over
 
 if TYPE_CHECKING:
@@ -69,11 +70,15 @@ class GaussianMixture(FittedMixture):
         (n,), responsibilities (n, K), or a function (X, n_components, rng) -> responsibilities.  "hierarchical"
         agglomerates up to 2,000 rows (of more, a random subset) and leaves nothing to chance; starts after the first
         agglomerate random halves.
-    accelerate : {"auto", "lbfgs", "squarem"} or None
+    accelerate : {"auto", "lbfgs", "squarem", "incremental"} or None
         How to reach the optimum of EM in fewer passes, which overlapping components make worth while; the objective
         still never falls, and easy problems are left to EM.  "lbfgs": quasi-Newton steps, preconditioned by EM;
         "squarem": extrapolation of pairs of EM updates; None: EM alone.  "auto" is "lbfgs", or None where that does not
         work: with ``reg_covar`` or ``EigenvalueRatio``, and for covariance types that mix E and V.
+        "incremental": an update after each block of rows, or each batch of a scan, for files that are slow to read; it
+        reads them some 40 % less often than EM, keeps the sums of all blocks, about blocks * K * d**2 numbers, and
+        works for all types, but not with ``reg_covar``.  Its objective and log-likelihood per pass are a lower bound
+        (Neal and Hinton's free energy); ``loglik_`` is exact.
     weights_init, means_init, covariances_init, precisions_init : array-like or None
         The user's own start, kept exactly as it is: (K,), (K, d) and covariances or precisions in the shape of the
         fitted attribute.  What is not given is filled in: with means alone, equal weights and the covariance of all
@@ -137,10 +142,10 @@ class GaussianMixture(FittedMixture):
     loglik_ : float
         Total log-likelihood of the parameters returned, in nats.
     converged_, stop_reason_, n_iter_ : bool, str, int
-        How the run ended, and after how many updates.
+        How the run ended, and after how many updates; see :meth:`partial_fit` for what is learnt batch by batch.
     log_likelihood_history_, lower_bounds_, lower_bound_ : list, list, float
-        Total log-likelihood per pass (with ``truncate`` its lower bound); the objective per pass as a mean per unit of
-        weight; the last of these.
+        Total log-likelihood per pass (with ``truncate`` or "incremental" its lower bound); the objective per pass as a
+        mean per unit of weight; the last of these.
     history_ : list of dict
         Per accepted pass: objective (total nats: the log-likelihood, and the log prior if there is one), loglik,
         seconds, accelerated (whether the model is not an EM update of the one before); with ``trace`` the model, with
@@ -455,6 +460,297 @@ class GaussianMixture(FittedMixture):
         # Of a table that is larger than memory no labels are kept.
         return self.labels_ if hasattr(self, "labels_") else self.predict(X)
 
+    # batch by batch -------------------------------------------------------------------------------------------
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        error_covariance: ArrayLike | None = None,
+        step: float | None = None,
+        forgetting: float | None = None,
+    ) -> Self:
+        """Learn from one more batch of rows, which are not kept: one step of stepwise EM.
+
+        The first batch makes the start.  One of the user's own (``means_init``, labels, a function, ...) is taken
+        exactly, and makes one update; else the batch is fitted as :meth:`fit` would, so that it should show all
+        components: some hundred rows of each, in random order, are better than few.  Further batches may have any size.
+        An estimator that has been fitted goes on from what all of its rows told; one that is made of parameters, or
+        loaded from a file, has no sums to add to: its model is the start of the first batch.  ``fit`` starts anew.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), or Scan
+            The rows of the batch, as for ``fit``; after the first batch a column may be missing altogether.  A scan is
+            read once, in order, each of its batches being one.
+        y : ignored
+            Present for scikit-learn.
+        sample_weight, labels, error_covariance : array-like or None
+            As for ``fit``.
+        step : float or None
+            a in (0.5, 1]: the t-th batch counts t**-a of the sums, whatever its size, and those before it the rest.
+        forgetting : float or None
+            g in (0, 1): what came before counts g times as much with each batch.
+
+        Returns
+        -------
+        GaussianMixture
+            The estimator itself.  ``n_iter_`` counts batches (a fit is one of them), ``stop_reason_`` is "batch" and
+            ``converged_`` False.  ``loglik_``, ``lower_bound_`` and ``labels_`` are those of this batch under the model
+            returned; ``history_`` has a record for each batch: ``predicted`` is the log-likelihood of its rows before
+            they were learnt, ``loglik`` and ``objective`` after that, ``weight`` its weight.  ``distinct_rows`` of
+            ``diagnostics_`` are those of the last batch.  A model file has the parameters alone.
+
+        Raises
+        ------
+        ValueError
+            For parameters or data that cannot be used, for ``truncate``, and for on_degenerate="drop"; the estimator is
+            then as it was before.
+
+        Notes
+        -----
+        Every row counts the same unless ``step`` or ``forgetting`` is given.  Take the default with ``merge``, after a
+        fit, where one component is all (it is then exact), and where the first batch shows all components well: sums
+        that a worse model made are never forgotten.  Else take ``step=0.7``, with a second pass over the rows if that
+        is possible; and ``forgetting=0.99`` (a window of about 100 batches) where the rows drift.  Five overlapping
+        components in batches of 1,000 rows, 1e5 in all, ended under ``fit`` by 16 nats with the default (median of ten
+        data sets; 181 at worst), by 37 (54) with ``step=0.7`` and 78 (90) with ``step=0.6``; in batches of 200, 5e4 in
+        all, by 981, 68 and 141, where one of ten ended in another optimum.
+
+        With ``noise`` the density of the background is that of the bounding box of all rows that came.
+
+        References
+        ----------
+        O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent data models", Journal of the
+        Royal Statistical Society B 71, 2009.
+        P. Liang and D. Klein, "Online EM for unsupervised models", NAACL 2009.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture(1).partial_fit([[0.0], [2.0]])
+        >>> gm.partial_fit([[4.0], [6.0]]).means_
+        array([[3.]])
+        """
+        pace = online.Pace(*validation.pace(step, forgetting))
+        settings = self._online_settings()
+        fresh, before = not hasattr(self, "mixture_"), getattr(self, "_online", None)
+        if isinstance(X, Scan):
+            beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
+            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
+            validation.nothing_beside_a_scan(beside)
+            self._named_as(X, reset=fresh)
+            batches = rows_of(X)
+        else:
+            rows = received(self, X, reset=fresh, weight=sample_weight, error_covariance=error_covariance)
+            known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
+            batches = iter([replace(rows, label=known)])
+        engine, state, history, sampler = self._engine(), before, self._history(), getattr(self, "_sampler", None)
+        with one_blas_thread():
+            for rows in batches:
+                there = telling(rows)
+                if not len(rows[there]):  # nobody is there, or says anything
+                    continue
+                began = time.perf_counter()
+                learnt = self._learnt(settings, state, rows, pace, engine)
+                state = learnt.state
+                found, log_density = evaluate.labels_and_log_density(state.model, rows, engine)
+                own = log_density[there]
+                loglik = float(own.sum() if rows.weight is None else rows.weight[there] @ own)
+                record = {
+                    "objective": loglik + learnt.update.penalty(state.model) * state.unit,
+                    "loglik": loglik,
+                    "seconds": time.perf_counter() - began,
+                    "accelerated": False,
+                    "predicted": learnt.predicted,
+                    "weight": rows.total,
+                }
+                progress.batch(self.verbose, state.n_batches, record)
+                history.append(record)
+            if state is None or state is before:
+                raise ValueError("X must have a row that counts and tells something, got none: leave such a batch out")
+            self._keep_online(learnt, history, rows[there], found[there])
+            if not isinstance(X, Scan):
+                self.labels_ = found
+            self.loglik_, self.lower_bound_ = history[-1]["loglik"], self.lower_bounds_[-1]
+        if not fresh and sampler is not None:
+            self._sampler = sampler  # draws go on
+        self._say(self.remarks_, stacklevel=3)
+        return self
+
+    def merge(self, other: GaussianMixture) -> Self:
+        """Join what another estimator has learnt to what this one has: their sums are added, and make one update.
+
+        Where rows are split between estimators that begin with the same start (``means_init`` and so on, or
+        ``from_mixture`` of one model), with one :meth:`partial_fit` each, merging them in any order is one update of EM
+        over all rows.  It cannot be seen whether component k is the same in both: both must come from the same start or
+        model.  Copies of an estimator that has learnt something count that twice.
+
+        Parameters
+        ----------
+        other : GaussianMixture
+            One that has learnt by ``partial_fit`` or ``fit``; it stays as it is.
+
+        Returns
+        -------
+        GaussianMixture
+            The estimator itself, changed in place.  ``n_iter_`` and ``history_`` are those of both; ``labels_``,
+            ``loglik_`` and ``lower_bound_`` are gone until the next batch, for there are no rows that they could be of.
+
+        Raises
+        ------
+        ValueError
+            If one of them has learnt nothing, or they differ in family, mixing, components, features or background.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> first = GaussianMixture(1, means_init=[[1.0]]).partial_fit([[0.0], [2.0]])
+        >>> second = GaussianMixture(1, means_init=[[1.0]]).partial_fit([[4.0], [6.0]])
+        >>> first.merge(second).means_
+        array([[3.]])
+        """
+        if not isinstance(other, GaussianMixture):
+            raise ValueError(
+                f"other must be a GaussianMixture, got {type(other).__name__}: merge what partial_fit made"
+            )
+        for one, name in ((self, "this estimator"), (other, "the other estimator")):
+            check_is_fitted(one)
+            if getattr(one, "_online", None) is None:
+                raise ValueError(
+                    f"merge joins what two estimators have learnt from rows, but {name} has parameters alone: call "
+                    "partial_fit first"
+                )
+        settings = self._online_settings()
+        mine, theirs = ({**one._described(), "features": one.n_features_in_} for one in (self, other))
+        for what, own in mine.items():
+            if theirs[what] != own:
+                raise ValueError(
+                    f"merge needs two estimators with the same {what}, got {own!r} and {theirs[what]!r}: begin both "
+                    "with the same start"
+                )
+        names = [getattr(one, "feature_names_in_", None) for one in (self, other)]
+        if names[0] is not None and names[1] is not None:
+            validation.same_columns([*map(str, names[1])], self.n_features_in_, names[0], self.n_features_in_)
+        sampler = self._sampler
+        with one_blas_thread():
+            learnt = online.merged(settings, self._online, other._online)
+            nobody = Rows(np.empty((0, self.n_features_in_)))
+            self._keep_online(learnt, self._history() + other._history(), nobody, np.empty(0, dtype=np.intp))
+        for gone in ("labels_", "loglik_", "lower_bound_"):
+            if hasattr(self, gone):
+                delattr(self, gone)
+        self._sampler = sampler
+        self._say(self.remarks_, stacklevel=3)
+        return self
+
+    def _described(self) -> dict[str, Any]:
+        """What two estimators have in common if sums of the one can be added to those of the other."""
+        return {
+            "covariance_type": self._fitted_type,
+            "mixing": self._fitted_mixing,
+            "n_components": self.mixture_.n_components,
+            "noise": self.background_ is not None,
+        }
+
+    def _online_settings(self) -> Settings:
+        """The parameters, if batches can be learnt with them, and are those that what was learnt belongs to."""
+        settings = settings_of(self.get_params(deep=False))
+        if self.truncate is not None:
+            raise ValueError(
+                f"truncate must be None for batches, got {self.truncate}: what a row keeps is of no use to others"
+            )
+        if self.on_degenerate == "drop":
+            raise ValueError(
+                'on_degenerate must not be "drop" for batches, for rows to come may belong to any component: use '
+                '"rescue" or "raise"'
+            )
+        if not hasattr(self, "mixture_"):
+            return settings
+        now = {
+            "covariance_type": self.covariance_type,
+            "mixing": self.mixing,
+            "n_components": settings.n_components,
+            "noise": settings.noise,
+        }
+        for what, own in self._described().items():
+            new = what == "noise" and not own and getattr(self, "_online", None) is None  # it may be added to a start
+            if now[what] != own and not new:
+                raise ValueError(
+                    f"{what} must stay {own!r} while batches are learnt, got {now[what]!r}: call fit to start anew"
+                )
+        return settings
+
+    def _learnt(
+        self, settings: Settings, state: online.State | None, rows: Rows, pace: online.Pace, engine: Engine
+    ) -> online.Learnt:
+        """What there is after a batch, the first or one more."""
+        names = getattr(self, "feature_names_in_", None)
+        if state is not None:
+            start.reachable(state.model, rows)
+            return online.learnt(settings, state, rows, pace, engine, names)
+        task, behind = task_of(settings, rows, names, engine), None
+        if hasattr(self, "mixture_"):
+            begin, behind = self._as_start(task), self.background_
+            told = em.e_step(task.problem, start.reachable(begin, rows))
+            model, statistics = begin, told.statistics
+        elif start.is_own(self.get_params(deep=False)):
+            _, begin = next(self._starts(task, {}))
+            model, statistics = begin, em.e_step(task.problem, begin).statistics
+        else:
+            automatic = self.n_init == "auto"
+            outcomes: dict[int, Outcome] = {}
+            starts = self._starts(task, outcomes)
+            _, run = runs.best(task, starts, outcomes, self._printer(task), first_sound=automatic)
+            model, statistics = run.last.model, run.last.statistics
+        state = online.grown(online.state_of(task, model, statistics), behind)
+        return online.stepped(settings, state, statistics.objective * task.scale)
+
+    def _as_start(self, task: Task) -> Mixture:
+        """The model that there is, as a start for the rows of a task."""
+        update, known = task.problem.update, self.mixture_
+        layout = suited(known.layout, diagonal=update.family.diagonal)
+        if self.background_ is None and update.box is not None:
+            return Mixture.of(known.weights, known.means, layout).beside(Background(USUAL, update.box))
+        return Mixture.of(self._weights, known.means, layout, self.background_)
+
+    def _history(self) -> list[dict[str, Any]]:
+        """A record for each batch that was learnt; a fit is the first of them, with its last pass."""
+        if getattr(self, "_online", None) is None:
+            return []
+        if self.stop_reason_ is em.Reason.BATCH:
+            return [*self.history_]
+        last = self.history_[-1]
+        return [{**last, "predicted": last["loglik"], "weight": self._total_weight}]
+
+    def _keep_online(
+        self, learnt: online.Learnt, history: list[dict[str, Any]], rows: Rows, labels: NDArray[np.intp]
+    ) -> None:
+        """Publish what was learnt from batches, unless it is to refuse; ``rows`` are those of the last."""
+        state, update = learnt.state, learnt.update
+        found = online.diagnosis(update, state, rows.comparable, labels, getattr(self, "feature_names_in_", None))
+        remarks = online.remarks(update, state, found)
+        if self.on_degenerate == "raise" and "degenerate" in remarks:
+            raise ValueError(remarks["degenerate"])
+        components, background = state.model.components, state.model.background
+        weights = None if update.fixed is None else state.model.weights  # to the last bit
+        self._publish(components, background, start.entropy_of(self.random_state), state.dtype, weights)
+        self._online = state
+        self.history_ = history
+        self.log_likelihood_history_ = [one["loglik"] for one in history]
+        self.lower_bounds_ = [one["objective"] / one["weight"] for one in history]
+        self.n_iter_, self.converged_ = state.n_batches, False
+        self.stop_reason_: em.Reason | None = em.Reason.BATCH
+        self._n_rows, self._total_weight = state.n_rows, state.total_weight
+        self.diagnostics_, self.remarks_ = [asdict(one) for one in found], remarks
+        self.dropped_ = self.diagnostics_[:0]
+        for gone in ("_landscape", "_compared", "responsibilities_", "labels_"):  # of an earlier fit, or batch
+            if hasattr(self, gone):
+                delattr(self, gone)
+
     def _task(
         self,
         X: ArrayLike,
@@ -503,9 +799,12 @@ class GaussianMixture(FittedMixture):
         """Publish a finished run, unless it is one to refuse."""
         components, background = run.last.model.components, run.last.model.background
         model = components.beside(background)  # as it is kept, to the last bit
-        evaluated = model, task.rows, task.problem.engine
+        evaluated, statistics = (model, task.rows, task.problem.engine), run.last.statistics
         if self.truncate is None:
             labels, loglik = evaluate.labels(*evaluated), run.history[-1]["loglik"]
+            if self.accelerate == "incremental":  # its sweeps tell a lower bound
+                statistics = task.problem.statistics(run.last.model)
+                loglik = statistics.objective * task.scale
         else:  # the passes tell a lower bound
             labels, log_density = pruned.labels_and_log_density(model, task.rows.x, task.problem.engine)
             own, weight = log_density[task.present], task.problem.source.at_hand.weight
@@ -527,6 +826,7 @@ class GaussianMixture(FittedMixture):
         self._landscape = runs.landscape(task, outcomes)
         self._compared = runs.compared(labels[task.present])
         self._n_rows, self._total_weight = task.n_rows, task.total_weight
+        self._online = online.state_of(task, run.last.model, statistics)
         if task.whole:
             self.labels_ = labels
         elif hasattr(self, "labels_"):
@@ -669,8 +969,9 @@ class GaussianMixture(FittedMixture):
         return io.write_model(path, document)
 
     def how_fitted(self) -> dict[str, Any] | None:
-        """How the model was fitted, as a model file keeps it; None if it was not fitted but made of parameters."""
-        if not hasattr(self, "loglik_"):
+        """How the model was fitted, as a model file keeps it; None if it was made of parameters, or learnt from
+        batches: then no log-likelihood is that of all rows."""
+        if not hasattr(self, "loglik_") or self.stop_reason_ is em.Reason.BATCH:
             return None
         return {
             "loglik": self.loglik_,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -84,6 +84,13 @@ class Printer:
             None: "",
         }[last.reason]
         print(f"{why}: log-likelihood {last.loglik * self.scale:.4f}, {last.seconds:.2f} s")
+
+
+def batch(verbose: int, number: int, record: Mapping[str, Any]) -> None:
+    """What was learnt from a batch, by its record in ``history_``; printed unless ``verbose`` is 0."""
+    if verbose:
+        before, after = (record[name] / record["weight"] for name in ("predicted", "loglik"))
+        print(f"batch {number}: log-likelihood per row {before:.4f}, learnt {after:.4f}, {record['seconds']:.2f} s")
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -329,6 +329,12 @@ def own_start(
     )
 
 
+def is_own(parameters: Mapping[str, Any]) -> bool:
+    """Whether the ``parameters`` of the estimator, by name, say where to begin, and not only how."""
+    whole = ("means_init", "responsibilities_init", "labels_init")
+    return not isinstance(parameters["init"], str) or any(parameters[name] is not None for name in whole)
+
+
 def init_rule(init: Any) -> Any:
     """``init``, where it says how to make a start and is not one itself."""
     return init if init is None or isinstance(init, str) or callable(init) else "auto"

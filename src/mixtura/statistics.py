@@ -75,6 +75,46 @@ class Statistics:
             background=self.background + other.background,
         )
 
+    def times(self, factor: float) -> Statistics:
+        """The sums where every row has ``factor`` times its weight."""
+        return Statistics(
+            factor * self.objective,
+            factor * self.count,
+            factor * self.mass,
+            factor * self.first,
+            factor * self.second,
+            self.center,
+            background=factor * self.background,
+        )
+
+    def recentered(self, center: Array) -> Statistics:
+        """The same sums about another ``center`` (K, d); nothing cancels as long as both are near the means."""
+        away = self.center - center  # of near numbers: exact, however far from zero they are
+        first = self.first + self.mass[:, None] * away
+        # sum r (y + c)(y + c)' with y = x - a_k and c = away: what is added to sum r y y'.
+        if self.second.ndim == 2:
+            added = away * (self.first + first)
+        else:
+            added = self.first[:, :, None] * away[:, None, :]
+            added = added + added.transpose(0, 2, 1) + self.mass[:, None, None] * (away[:, :, None] * away[:, None, :])
+        if len(self.second) < len(added):
+            added = added.sum(axis=0, keepdims=True)
+        return Statistics(
+            self.objective,
+            self.count,
+            self.mass,
+            first,
+            self.second + added,
+            center,
+            background=self.background,
+        )
+
+    def along_axes(self) -> Statistics:
+        """The sums as a family along the axes needs them: those of a start that is dense are more."""
+        if self.second.ndim == 2:
+            return self
+        return replace(self, second=np.einsum("kjj->kj", self.second).copy(), white=None)
+
     def shift(self) -> Array:
         """Mean of each component less its center, (K, d); zero where there is no mass."""
         present = self.mass[:, None] > 0

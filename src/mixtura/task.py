@@ -16,11 +16,11 @@ from mixtura.engine import Engine
 from mixtura.fixed import Fixed, fixed_of
 from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
-from mixtura.rows import InMemory, Rows, Source, telling
+from mixtura.rows import Array, InMemory, Rows, Source, telling
 from mixtura.shapes import answer_dtype
 from mixtura.sources import Streamed
-from mixtura.statistics import bulk_scale, everything
-from mixtura.update import m_step
+from mixtura.statistics import Statistics, bulk_scale, everything
+from mixtura.update import MStep, m_step
 
 MIXING = ("free", "equal")
 ON_DEGENERATE = ("rescue", "drop", "raise")
@@ -207,22 +207,26 @@ def _problem(
     else:
         validation.measurable(rows.x, available.moments(rows)[1], names)
         gaussian, overall, scale = available.gaussian_of(source, engine, known, dense=not family.diagonal)
+    update = update_of(settings, overall, scale, unit, answer_dtype(rows.x))
+    if not source.exact:
+        update = replace(update, blurred=available.blurred(rows, update.floor_variances))
+    if settings.noise:
+        floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
+        points = None if gaussian is None else (gaussian.means[0], gaussian.layout.dense[0])
+        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine, points))
+    return em.Problem(source, update.overall.means[0], engine, update, gaussian, overall, scale)
+
+
+def update_of(settings: Settings, overall: Statistics, scale: Array, unit: float, dtype: np.dtype[Any]) -> MStep:
+    """The M-step for rows of these sums and this scale of their bulk, and for answers of this dtype."""
     update = m_step(
-        family,
+        validation.family(settings.covariance_type, overall.first.shape[1]),
         overall,
         scale,
         equal_mixing=settings.equal_mixing,
         prior=settings.prior,
         reg_covar=settings.reg_covar,
         unit=unit,
-        eps=float(np.finfo(answer_dtype(rows.x)).eps),
+        eps=float(np.finfo(dtype).eps),
     )
-    if not source.exact:
-        update = replace(update, blurred=available.blurred(rows, update.floor_variances))
-    if settings.fixed is not None:
-        update = replace(update, fixed=settings.fixed)
-    if settings.noise:
-        floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
-        points = None if gaussian is None else (gaussian.means[0], gaussian.layout.dense[0])
-        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine, points))
-    return em.Problem(source, update.overall.means[0], engine, update, gaussian)
+    return update if settings.fixed is None else replace(update, fixed=settings.fixed)

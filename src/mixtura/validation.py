@@ -49,6 +49,19 @@ def number(value: Any, name: str, *, least: float = 0.0) -> float:
     raise ValueError(f"{name} must be a finite number of at least {least:g}, got {value!r}: give such a number")
 
 
+def pace(step: Any, forgetting: Any) -> tuple[float | None, float | None]:
+    """How fast batches are forgotten: by a step in (0.5, 1], by a factor in (0, 1), or not at all."""
+    if step is not None and forgetting is not None:
+        raise ValueError(f"expected step or forgetting, got step={step!r} and forgetting={forgetting!r}: leave one out")
+    if step is not None and not 0.5 < number(step, "step") <= 1:
+        raise ValueError(
+            f"step must be above 0.5 and at most 1, got {step!r}: use 0.7, or None to count all rows alike"
+        )
+    if forgetting is not None and not 0 < number(forgetting, "forgetting") < 1:
+        raise ValueError(f"forgetting must be between 0 and 1, got {forgetting!r}: use 0.99, or None to forget nothing")
+    return None if step is None else float(step), None if forgetting is None else float(forgetting)
+
+
 def switch(value: Any, name: str) -> bool:
     """Whether something is wanted: True, or None for no."""
     if value is None or isinstance(value, bool | np.bool_):
