@@ -147,14 +147,14 @@ class Background:
 
 
 @dataclass(frozen=True, eq=False)
-class _Extent:
+class Extent:
     """Smallest and largest coordinates of rows, (2 d,): along the features, then along other axes."""
 
     low: Array
     high: Array
 
-    def __add__(self, other: _Extent) -> _Extent:
-        return _Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+    def __add__(self, other: Extent) -> Extent:
+        return Extent(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
 def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) -> Box:
@@ -176,17 +176,17 @@ def box_around(source: Source, floor: Array, gaussian: Array, engine: Engine) ->
     return min(upright, turned, key=lambda box: box.log_volume)  # of equal ones the first, the bounding box
 
 
-def _upright_extent(rows: Rows) -> _Extent:
+def _upright_extent(rows: Rows) -> Extent:
     x = rows.x if rows.edges is None else rows.edges[np.isfinite(rows.edges)][:, None]
     known = ~np.isnan(x)
     low, high = (x.min(axis=0, initial=np.inf, where=known), x.max(axis=0, initial=-np.inf, where=known))
-    return _Extent(low.astype(np.float64), high.astype(np.float64))
+    return Extent(low.astype(np.float64), high.astype(np.float64))
 
 
-def _extent(mean: Array, axes: Array, rows: Rows) -> _Extent:
+def _extent(mean: Array, axes: Array, rows: Rows) -> Extent:
     y = np.subtract(rows.x, mean, order="C")
     both = np.hstack([y, y @ axes])
-    return _Extent(both.min(axis=0), both.max(axis=0))
+    return Extent(both.min(axis=0), both.max(axis=0))
 
 
 def _box(

@@ -11,6 +11,7 @@ algorithm", Journal of the Royal Statistical Society B 39, 1977.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -56,6 +57,11 @@ class Reason(StrEnum):
     MAX_ITER = "max_iter"
     ROUNDING = "rounding"
     REG_COVAR = "reg_covar"
+    INTERRUPTED = "interrupted"
+
+
+UNFINISHED = (Reason.MAX_ITER, Reason.REG_COVAR, Reason.INTERRUPTED)
+"""Reasons to stop although something was left to gain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +197,14 @@ def fell(objectives: list[float]) -> bool:
 
 
 def passes(
-    problem: Problem, start: Mixture, *, tol: float, max_iter: int, member: bool = True, driver: Driver = iterate
+    problem: Problem,
+    start: Mixture,
+    *,
+    tol: float,
+    max_iter: int,
+    member: bool = True,
+    driver: Driver = iterate,
+    halt: threading.Event | None = None,
 ) -> Iterator[Pass]:
     """The passes of a run, of which the last carries the reason for stopping and the model to return.
 
@@ -201,6 +214,8 @@ def passes(
 
     What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run never ends with an
     accelerated model, but with an update of EM after it, so that the model returned is the M-step of its neighbour.
+    With ``halt`` an interrupt ends the run with the best model so far, if there is one, and tells the other runs to end
+    after the pass that they are at.
     """
     objectives: list[float] = []
     began = time.perf_counter()
@@ -218,14 +233,23 @@ def passes(
         if done and not told.accelerated:
             yield replace(latest, reason=Reason.CONVERGED)
             return
-        if told.accelerated and (done or index == max_iter - 1):
-            steps = driver(problem, problem.update(told.statistics, told.model))
         last = told
-        while index < max_iter:
-            index += 1
-            told = next(steps)
-            if told.accepted:
-                break
+        try:
+            if told.accelerated and (done or index == max_iter - 1):
+                steps = driver(problem, problem.update(told.statistics, told.model))
+            while index < max_iter:
+                if halt is not None and halt.is_set():
+                    raise KeyboardInterrupt
+                index += 1
+                told = next(steps)
+                if told.accepted:
+                    break
+        except KeyboardInterrupt:
+            if halt is None:
+                raise
+            halt.set()
+            yield replace(latest, reason=Reason.INTERRUPTED)
+            return
         if told is last or not told.accepted:
             yield replace(latest, index=index, reason=Reason.MAX_ITER)
             return

@@ -58,8 +58,8 @@ class Scan:
     n_features : int
     n_rows : int or None
         Number of rows, if it is known without reading them.
-    stamped : bool
-        Whether it is made of files, which tell by size and time that nobody has changed them.
+    stamps : tuple of (str, Stamp)
+        The names of the files that it is made of, if it is, with what tells that nobody has changed them.
     read : callable
         Gives an iterator of batches.
 
@@ -75,8 +75,13 @@ class Scan:
     columns: tuple[str, ...] | None
     n_features: int
     n_rows: int | None
-    stamped: bool
+    stamps: tuple[tuple[str, Stamp], ...]
     read: Callable[[], Iterator[Batch]] = field(repr=False)
+
+    @property
+    def stamped(self) -> bool:
+        """Whether it is made of files, which tell by size and time that nobody has changed them."""
+        return bool(self.stamps)
 
     def named(self, column: int) -> str:
         """What to call a column, by its number."""
@@ -208,7 +213,7 @@ def _of_files(paths: list[Path], columns: Sequence[str] | None, batch_rows: int 
         columns=None if paths[0].suffix.lower() == ".npy" else tuple(wanted),
         n_features=len(wanted),
         n_rows=None if None in counts else sum(count for count in counts if count is not None),
-        stamped=True,
+        stamps=tuple((path.name, stamp) for path, stamp in zip(paths, stamps, strict=True)),
         read=lambda: _regrouped(read(), size),
     )
 
@@ -275,7 +280,7 @@ def _of_array(array: AnyArray, batch_rows: int | None) -> Scan:
         for begin in range(0, len(x), size):
             yield Batch(np.asarray(x[begin : begin + size]), None, f"row {begin}")
 
-    return Scan("an array", None, x.shape[1], len(x), False, read)
+    return Scan("an array", None, x.shape[1], len(x), (), read)
 
 
 def _of_stream(source: Any, batch_rows: int | None) -> Scan:
@@ -309,7 +314,7 @@ def _of_stream(source: Any, batch_rows: int | None) -> Scan:
         names,
         x.shape[1],
         None,
-        False,
+        (),
         read if batch_rows is None else lambda: _regrouped(read(), batch_rows),
     )
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
+from mixtura.engine import Addable, Engine, Pairwise, Serial, added
 from mixtura.rows import InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Scan
 
@@ -30,7 +30,8 @@ class Survey:
     """What a look at all rows of a table tells.
 
     ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight; ``at_hand``: all rows if they are
-    ``whole``, else some of those present.  They say what is missing of them if anything is missing anywhere.
+    ``whole``, else some of those present.  They say what is missing of them if anything is missing anywhere.  ``sizes``
+    are the numbers of rows of the batches.
     """
 
     n_rows: int
@@ -38,6 +39,7 @@ class Survey:
     total: float
     at_hand: Rows
     whole: bool
+    sizes: tuple[int, ...]
 
 
 def surveyed(scan: Scan) -> Survey:
@@ -58,6 +60,7 @@ def surveyed(scan: Scan) -> Survey:
 def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | None:
     """The survey; None if no rows are ``wanted`` in particular, and there are more than ``most``."""
     kept: list[Batch] = []
+    sizes: list[int] = []
     gaps, told = False, np.zeros(scan.n_features, dtype=bool)
     n_rows, n_present, total = 0, 0, 0.0
     for batch in scan:
@@ -73,6 +76,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
             own = wanted[first:last] - n_rows
             kept.append(Batch(batch.x[own], None if batch.weight is None else batch.weight[own], batch.place))
         n_rows += len(batch.x)
+        sizes.append(len(batch.x))
         if wanted is None and n_rows > most:
             return None
     if n_rows == 0:
@@ -89,7 +93,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
     rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if gaps else None)
     if wanted is not None and rows.weight is not None:
         rows = rows[np.flatnonzero(rows.weight)]
-    return Survey(n_rows, n_present, total, rows, wanted is None)
+    return Survey(n_rows, n_present, total, rows, wanted is None, tuple(sizes))
 
 
 def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
@@ -141,6 +145,11 @@ class Streamed:
         """Whether nothing is missing."""
         return self.survey.at_hand.missing is None
 
+    @property
+    def in_memory(self) -> None:
+        """Nothing: not all rows are."""
+        return None
+
     @cached_property
     def at_hand(self) -> Rows:
         """The rows that were kept."""
@@ -191,9 +200,7 @@ class Streamed:
         """Sum of ``of_part`` over the parts."""
         total: Pairwise[S] = Pairwise()
         alone = Serial()
-        with one_blas_thread():
-            engine.each(lambda part: of_part(part, alone), self.parts(), total.add)
-        return total.sum()
+        return added(engine, lambda part: of_part(part, alone), self.parts(), total)
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows:
         """At most ``n`` of the rows at hand without replacement, in their order, in float64."""
