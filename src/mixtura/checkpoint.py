@@ -209,8 +209,12 @@ def payload_at(content: Any, begin: int, size: int) -> bytes | None:
     length, check = FRAME.unpack(head)
     if length > size - begin - FRAME.size:
         return None
-    payload: bytes = content.read(length)
-    return payload if len(payload) == length and zlib.crc32(payload) == check else None
+    parts: list[bytes] = []
+    while length > 0 and (part := content.read(length)):  # the system may give less at a time than it is asked for
+        parts.append(part)
+        length -= len(part)
+    payload = b"".join(parts)
+    return payload if length == 0 and zlib.crc32(payload) == check else None
 
 
 # the journal ----------------------------------------------------------------------------------------------------------
@@ -310,26 +314,29 @@ class Journal:
             left = memoryview(frame)
             while left:
                 left = left[self.file.write(left) :]
-            self._sync()
+            self._sync(EVERY)
         except BaseException as error:
-            with suppress(OSError):
+            with suppress(OSError):  # a frame that is torn does not count, whether it is cut off or not
                 self.file.truncate(self.end)
             if isinstance(error, OSError):
-                raise ValueError(
-                    f"cannot write {self.path}: {reason(error)}; it holds what was done before: make room, and the "
-                    "same call goes on from there"
-                ) from error
+                raise self._unwritten(error) from error
             raise
         self.end += len(frame)
         self.n_sums += 1
         self.written = time.monotonic()
         return cast(S, unpacked(payload)[1][0])
 
-    def _sync(self, *, at_once: bool = False) -> None:
-        """Hand to the disk what was written, from time to time."""
-        if at_once or time.monotonic() - self.synced >= EVERY:
+    def _sync(self, after: float) -> None:
+        """Hand to the disk what was written, if the last time is so many seconds ago."""
+        if time.monotonic() - self.synced >= after:
             os.fsync(self.file.fileno())
             self.synced = time.monotonic()
+
+    def _unwritten(self, error: OSError) -> ValueError:
+        return ValueError(
+            f"cannot write {self.path}: {reason(error)}; it holds what was done before: make room, and the same call "
+            "goes on from there"
+        )
 
     def on_the_way(self, question: str) -> tuple[int, list[tuple[int, Any]]]:
         """How many blocks were added when the sum that comes next was last kept on the way, and what it consists of."""
@@ -352,18 +359,32 @@ class Journal:
             return
         head = {"run": self.run, "n_sums": self.n_sums, "question": question, "done": done}
         head["levels"] = [level for level, _ in parts]
-        write_whole(self.way, framed(packed(head, [part for _, part in parts])))
+        # A name that is always the same: a process that is killed leaves one such file at most, which is not read.
+        coming = Path(f"{self.way}.part")
+        try:
+            coming.write_bytes(framed(packed(head, [part for _, part in parts])))
+            os.replace(coming, self.way)
+        except BaseException as error:
+            coming.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise self._unwritten(error) from error
+            raise
         self.written = time.monotonic()
 
-    def finish(self) -> None:
-        """Nothing more will come: remove what was kept on the way."""
-        self.way.unlink(missing_ok=True)
+    def finish(self, *, whole: bool) -> None:
+        """Hand the file to the disk; of a fit that is ``whole`` nothing is on the way any more."""
+        try:
+            self._sync(0.0)
+            if whole:
+                self.way.unlink(missing_ok=True)
+                Path(f"{self.way}.part").unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritten(error) from error
 
     def close(self) -> None:
-        """Hand the file to the disk, and let go of it."""
+        """Let go of the file."""
         if self.file is not None:
-            with self.file, suppress(OSError):  # what the disk says of frames that are written is heard when it is read
-                self._sync(at_once=True)
+            self.file.close()
 
 
 @contextmanager

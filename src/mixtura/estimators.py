@@ -283,9 +283,10 @@ class GaussianMixture(FittedMixture):
             File that the fit is kept in, pass by pass, and a long pass every two seconds (beside it, in a file whose
             name has ``.pass`` at the end).  The same call later, in another process, goes on from where the file ends,
             however the first one ended, and comes to the same bits as if nothing had happened; ``seconds`` in
-            ``history_`` are those of the last call.  A fit that was finished is there at once.  With
-            random_state=None the seed is in the file.  It grows by a table of sums for each pass, 8 K (d + 1) (d + 2) /
-            2 bytes; not with ``truncate``.  Starts are made on a part of the rows, and again when the fit is resumed.
+            ``history_`` are those of the last call.  A fit that was finished is there at once.  A call of other rows or
+            parameters is refused; with random_state=None the seed is in the file.  It grows by a table of sums for each
+            pass, with full covariances 4 K (d + 1) (d + 2) bytes.  What is done on a sample of the rows before the
+            first pass is done again.  Not with ``truncate``.
 
         Returns
         -------
@@ -308,8 +309,8 @@ class GaussianMixture(FittedMixture):
         """
         with one_blas_thread(), journal_at(checkpoint) as journal:
             self._fit(self._task(X, sample_weight, labels, error_covariance, journal=journal), threading.Event())
-            if journal is not None and self.stop_reason_ is not em.Reason.INTERRUPTED:
-                journal.finish()
+            if journal is not None:
+                journal.finish(whole=self.stop_reason_ is not em.Reason.INTERRUPTED)
         self._say(self.remarks_, stacklevel=3)
         return self
 
