@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from mixtura import GaussianMixture, Mixture, checkpoint, engine, rows, scan
+from mixtura import GaussianMixture, Mixture, checkpoint, engine, initialize, rows, scan, start
 from mixtura.checkpoint import Journal, digest, packed, unpacked
 from mixtura.cli import main
 from mixtura.priors import EigenvalueRatio
@@ -102,15 +102,32 @@ def test_a_fit_that_is_cut_off_goes_on_to_the_same_bits(X, path, monkeypatch, ki
         monkeypatch.setattr(rows, "HELD_BYTES", 1 << 13)
     x = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X) if gaps else X
     data = scan(x, batch_rows=200) if streamed else x
-    plain = fitted(data, **KINDS[kind])
-    assert_same_bits(plain, fitted(data, path, **KINDS[kind]))
+    own = {"max_iter": 20, **KINDS[kind]}
+    plain = fitted(data, **own)
+    assert_same_bits(plain, fitted(data, path, **own))
     whole = path.read_bytes()
     for part in (0.0, 0.3, 0.6, 0.999):
         path.write_bytes(whole[: int(part * len(whole))])
-        assert_same_bits(plain, fitted(data, path, **{**KINDS[kind], "n_jobs": 1 if part == 0.3 else 2}))
+        assert_same_bits(plain, fitted(data, path, **{**own, "n_jobs": 1 if part == 0.3 else 2}))
         again = path.read_bytes()
         assert again == whole or part == 0.0  # a new file has a name of its own
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("n_init", ["auto", 2])
+def test_starts_that_are_carried_on_over_parts_of_the_rows(X, path, monkeypatch, n_init: int | str) -> None:
+    monkeypatch.setattr(initialize, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(start, "GROWTH", 2)
+    asked = []
+    part = rows.InMemory.part
+    monkeypatch.setattr(rows.InMemory, "part", lambda self, n, rng: asked.append(n) or part(self, n, rng))
+    plain = fitted(X, n_init=n_init)
+    assert asked
+    fitted(X, path, n_init=n_init)
+    whole = path.read_bytes()
+    for share in np.linspace(0, 1, 12):
+        path.write_bytes(whole[: int(share * len(whole))])
+        assert_same_bits(plain, fitted(X, path, n_init=n_init))
 
 
 @pytest.mark.parametrize(
@@ -377,7 +394,7 @@ def program(*arguments: Any) -> subprocess.Popen[str]:
 def test_killed_at_any_time(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     np.save(tmp_path / "x.npy", np.concatenate([rng.normal(i, 1, (50_000, 4)) for i in range(3)]))
-    own = {"max_iter": 200, "n_jobs": 2, "accelerate": None}
+    own = {"max_iter": 120, "n_jobs": 2, "accelerate": None}
     whole = program(tmp_path, "", tmp_path / "whole.npz", own)
     _, err = whole.communicate()
     assert whole.returncode == 0, err

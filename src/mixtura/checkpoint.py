@@ -162,7 +162,7 @@ def packed(head: Mapping[str, Any], sums: list[Any]) -> bytes:
         return {"dtype": value.dtype.newbyteorder("<").str, "shape": value.shape, "order": order}
 
     told = [
-        {"sum": type(one).__name__.lstrip("_")}
+        {"sum": type(one).__name__}
         | {part.name: described(getattr(one, part.name)) for part in dataclasses.fields(one)}
         for one in sums
     ]
