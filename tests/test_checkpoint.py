@@ -22,6 +22,7 @@ from mixtura import GaussianMixture, Mixture, checkpoint, engine, initialize, ro
 from mixtura.checkpoint import Journal, digest, packed, unpacked
 from mixtura.cli import main
 from mixtura.priors import EigenvalueRatio
+from mixtura.sources import Streamed, surveyed
 from mixtura.statistics import Partial, Statistics
 from refusing import refused
 
@@ -702,6 +703,21 @@ def test_threads_end_when_the_one_that_waits_is_interrupted(n_jobs: int) -> None
     assert len(done) == count < 5_000
     on.each(lambda index: index, range(100), done.append)  # and the pool is as good as before
     assert done[count:] == list(range(100))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_pass_that_is_broken_off_closes_what_it_reads(X, large, n_jobs: int) -> None:
+    table = scan(X, batch_rows=100)
+    source, before = Streamed(table, surveyed(table)), threading.enumerate()
+
+    def failing(part: rows.InMemory, _: object) -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as held:
+        source.summed(engine.make_engine("auto", n_jobs), failing)
+    assert held.value.__traceback__ is not None  # and even while somebody holds the frames
+    added = [one for one in threading.enumerate() if one not in before]
+    assert not [one.name for one in added if one.name.startswith("mixtura-read")]
 
 
 def test_a_lock_that_an_interrupt_left_is_given_back() -> None:

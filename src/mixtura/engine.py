@@ -135,8 +135,12 @@ class Threads:
         except BaseException as error:  # interrupted while it waited: the others end with the block that they are at
             shared.fail(error)
             _ended(helpers)
-        if shared.failure is not None:
-            raise shared.failure
+        failure, shared.failure = shared.failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:  # else it would hold the frames that hold it, and what these have open
+                del failure
 
 
 def _ended(helpers: list[Future[None]]) -> None:

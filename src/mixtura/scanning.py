@@ -13,7 +13,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,12 +87,12 @@ class Scan:
         """What to call a column, by its number."""
         return f"column {column}" if self.columns is None else f"column {self.columns[column]!r}"
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch]:
         """The batches in order, the next ones being read meanwhile."""
         return ahead(self.read())
 
 
-def ahead(upcoming: Iterator[T], depth: int = AHEAD) -> Iterator[T]:
+def ahead(upcoming: Iterator[T], depth: int = AHEAD) -> Generator[T]:
     """The same, so many of them made on another thread before they are asked for."""
     with ThreadPoolExecutor(1, thread_name_prefix="mixtura-read") as reader:
         waiting = deque(reader.submit(next, upcoming, None) for _ in range(depth))

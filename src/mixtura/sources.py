@@ -10,7 +10,8 @@ of the parts: the same bits for any number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -161,14 +162,15 @@ class Streamed:
         """Rows of a part, at most."""
         return min(self.n_rows // 2, len(self.survey.at_hand))
 
-    def parts(self) -> Iterator[InMemory]:
+    def parts(self) -> Generator[InMemory]:
         """The rows, batch by batch, checked against what they were."""
         n_rows = 0
-        for batch in self.scan:
-            n_rows += len(batch.x)
-            if n_rows > self.survey.n_rows:
-                break
-            yield InMemory(self._present(batch))
+        with closing(iter(self.scan)) as batches:
+            for batch in batches:
+                n_rows += len(batch.x)
+                if n_rows > self.survey.n_rows:
+                    break
+                yield InMemory(self._present(batch))
         if n_rows != self.survey.n_rows:
             more = "more" if n_rows > self.survey.n_rows else f"{n_rows}"
             raise ValueError(
@@ -200,7 +202,9 @@ class Streamed:
         """Sum of ``of_part`` over the parts."""
         total: Pairwise[S] = Pairwise()
         alone = Serial()
-        return added(engine, lambda part: of_part(part, alone), self.parts(), total)
+        # Closed at once where a pass is broken off: whoever collects the reader later may wait for its thread for ever.
+        with closing(self.parts()) as parts:
+            return added(engine, lambda part: of_part(part, alone), parts, total)
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows:
         """At most ``n`` of the rows at hand without replacement, in their order, in float64."""
