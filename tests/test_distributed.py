@@ -287,3 +287,29 @@ def test_memory_of_a_block_serves_the_next_in_workers_of_dask() -> None:
     fetched_anew, kept = map(int, done.stdout.split())
     assert fetched_anew > 50 * 200  # of 256 pages
     assert kept < fetched_anew / 10
+
+
+def test_a_fit_on_a_cluster_is_kept_in_a_checkpoint(client: Any, small_memory: None, tmp_path: Path) -> None:
+    x = drawn()
+    path, table = tmp_path / "run.ckpt", da.from_array(x, (CHUNK, 3))
+    whole = GaussianMixture(3, random_state=0).fit(table, checkpoint=path)
+    same(whole, GaussianMixture(3, random_state=0).fit(table))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])  # as if killed there
+    same(GaussianMixture(3, random_state=0).fit(table, checkpoint=path), whole)
+    assert path.read_bytes() == content
+    x[-1] += 1
+    with pytest.raises(ValueError, match="another fit, which differs in X"):
+        GaussianMixture(3, random_state=0).fit(da.from_array(x, (CHUNK, 3)), checkpoint=path)
+
+
+def test_chunks_without_a_row_that_counts_are_left_out(small_memory: None) -> None:
+    x = drawn()
+    x[CHUNK : 2 * CHUNK] = np.nan
+    weight = np.ones(len(x))
+    weight[4 * CHUNK : 5 * CHUNK] = 0
+    there = GaussianMixture(3, tol=1e-9, random_state=0).fit(da.from_array(x, (CHUNK, 3)), sample_weight=weight)
+    kept = np.r_[0:CHUNK, 2 * CHUNK : 4 * CHUNK, 5 * CHUNK : len(x)]
+    here = GaussianMixture(3, tol=1e-9, random_state=0).fit(x[kept])
+    assert_allclose(np.sort(there.means_, axis=0), np.sort(here.means_, axis=0), rtol=1e-6)
+    assert_allclose(there.score(x[kept]) * len(kept), there.loglik_, rtol=1e-10)

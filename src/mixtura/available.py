@@ -108,7 +108,7 @@ def gaussian_of(
     """The Gaussian of all rows, if it is not ``known``, with correlations if there are rows enough; their sums under
     it, matrices if ``dense``; and the scale of their bulk (d,)."""
     near = InMemory(replace(source.at_hand, label=None))  # labels are those of components
-    source = near if isinstance(source, InMemory) else source
+    source = source if source.in_memory is None else near
     mean, variance = moments(near.rows)
     scale = bulk_scale(source, np.sqrt(variance))
     correlated = near.n_features <= WIDEST and near.n_rows > ROWS * near.n_features

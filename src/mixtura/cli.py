@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura import GaussianMixture, Mixture, Selection, __version__, evaluate, io, validation
+from mixtura.em import Reason
 from mixtura.engine import make_engine
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
@@ -144,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--out", metavar="FILE", help="write the model, as JSON")
     fit.add_argument("--plot", metavar="FILE", help="draw the model and the rows: .png, .svg, .pdf")
+    fit.add_argument(
+        "--checkpoint", metavar="FILE", help="keep the fit in a file as it goes: the same command goes on from there"
+    )
     _add_seed(fit)
     _add_json(fit)
 
@@ -328,12 +332,14 @@ def _fit(arguments: argparse.Namespace) -> None:
         io.check_writable(arguments.out)
     if arguments.plot is not None:
         _check_picture(arguments.plot)
+    if arguments.checkpoint is not None:
+        io.check_writable(arguments.checkpoint)
     with _progress(f"reading {arguments.data}"):
         table = read_table(
             arguments.data, arguments.columns, arguments.weight, errors=arguments.errors, labels=arguments.labels
         )
     gm = GaussianMixture(arguments.k, covariance_type=arguments.type, random_state=arguments.seed)
-    _fitted(table, gm)
+    _fitted(table, gm, arguments.checkpoint)
     if arguments.out is not None:
         gm.save(arguments.out)
     if arguments.plot is not None:
@@ -371,14 +377,16 @@ def _say_missing(table: Table) -> None:
         _say(f"{table.n_missing} of {table.x.size} values {are} missing: rows count by what is known of them{nothing}")
 
 
-def _fitted(table: Table, gm: GaussianMixture) -> GaussianMixture:
+def _fitted(table: Table, gm: GaussianMixture, checkpoint: str | None = None) -> GaussianMixture:
     _check_values(table)
     errors = validation.standard_errors(table.errors, table.x, table.names)
     labels = None if table.labels is None else np.where(np.isnan(table.labels), UNKNOWN, table.labels)
     rows = counted(len(table.x), "row")
     with _progress(f"fitting {counted(gm.n_components, 'component')} to {rows}"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # said below
-        gm.fit(table.x, sample_weight=table.weight, labels=labels, error_covariance=errors)
+        gm.fit(table.x, sample_weight=table.weight, labels=labels, error_covariance=errors, checkpoint=checkpoint)
+    if gm.stop_reason_ is Reason.INTERRUPTED:  # a command that is stopped leaves no results that look whole
+        raise KeyboardInterrupt
     for subject, remark in gm.remarks_.items():
         if subject != "convergence":  # said in words that suit a command
             _say(f"warning: {remark}")

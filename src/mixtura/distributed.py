@@ -34,6 +34,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixtura import validation
+from mixtura.checkpoint import mark_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
 from mixtura.rows import AnyArray, InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Scan, Table, as_rows
@@ -94,7 +95,7 @@ class Collection:
             self.table.columns,
             self.table.n_features,
             None if self.n_rows is None else sum(self.n_rows),
-            False,
+            (),
             partial(_fetched, self.batches),
         )
 
@@ -180,7 +181,7 @@ def surveyed_there(collection: Collection) -> tuple[Survey, Collection]:
     sizes = tuple(glance.n_rows for glance in glances)
     batches = collection.batches
     if seen.n_rows <= most_held(table.n_features):
-        return survey_of(table, seen, dask.compute(*batches), whole=True), replace(collection, n_rows=sizes)
+        return survey_of(table, seen, dask.compute(*batches), sizes, whole=True), replace(collection, n_rows=sizes)
     if _room() >= seen.n_bytes:
         batches = dask.persist(*batches)
     wanted, begins = held(seen.n_rows, table.n_features), np.cumsum((0, *sizes))
@@ -192,7 +193,16 @@ def surveyed_there(collection: Collection) -> tuple[Survey, Collection]:
     collection = replace(
         collection, batches=tuple(batches[i] for i in counting), n_rows=tuple(sizes[i] for i in counting)
     )
-    return survey_of(table, seen, kept, whole=False), collection
+    return survey_of(table, seen, kept, sizes, whole=False), collection
+
+
+def marks_of(collection: Collection) -> Sequence[str]:
+    """What tells a collection from others: the digests of its chunks."""
+    import dask
+
+    each = dask.delayed(mark_of)
+    marks: Sequence[str] = dask.compute(*(each(batch) for batch in collection.batches))
+    return marks
 
 
 def _room() -> float:

@@ -11,6 +11,7 @@ algorithm", Journal of the Royal Statistical Society B 39, 1977.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -57,6 +58,11 @@ class Reason(StrEnum):
     ROUNDING = "rounding"
     REG_COVAR = "reg_covar"
     BATCH = "batch"  # online learning stops where the rows do
+    INTERRUPTED = "interrupted"
+
+
+UNFINISHED = (Reason.MAX_ITER, Reason.REG_COVAR, Reason.INTERRUPTED)
+"""Reasons to stop although something was left to gain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +203,14 @@ def fell(objectives: list[float]) -> bool:
 
 
 def passes(
-    problem: Problem, start: Mixture, *, tol: float, max_iter: int, member: bool = True, driver: Driver = iterate
+    problem: Problem,
+    start: Mixture,
+    *,
+    tol: float,
+    max_iter: int,
+    member: bool = True,
+    driver: Driver = iterate,
+    halt: threading.Event | None = None,
 ) -> Iterator[Pass]:
     """The passes of a run, of which the last carries the reason for stopping and the model to return.
 
@@ -207,6 +220,8 @@ def passes(
 
     What the ``driver`` tried and did not accept is not seen here, but counts as passes.  A run never ends with an
     accelerated model, but with an update of EM after it, so that the model returned is the M-step of its neighbour.
+    With ``halt`` an interrupt ends the run with the best model so far, if there is one, and tells the other runs to end
+    after the pass that they are at.
     """
     objectives: list[float] = []
     began = time.perf_counter()
@@ -233,14 +248,23 @@ def passes(
         if done and not reached.accelerated:
             yield replace(latest, reason=Reason.CONVERGED)
             return
-        if reached.accelerated and (done or index == max_iter - 1):
-            steps = driver(problem, problem.update(reached.statistics, reached.model))
         last = reached
-        while index < max_iter:
-            index += 1
-            reached = next(steps)
-            if reached.accepted:
-                break
+        try:
+            if reached.accelerated and (done or index == max_iter - 1):
+                steps = driver(problem, problem.update(reached.statistics, reached.model))
+            while index < max_iter:
+                if halt is not None and halt.is_set():
+                    raise KeyboardInterrupt
+                index += 1
+                reached = next(steps)
+                if reached.accepted:
+                    break
+        except KeyboardInterrupt:
+            if halt is None:
+                raise
+            halt.set()
+            yield replace(latest, reason=Reason.INTERRUPTED)
+            return
         if reached is last or not reached.accepted:
             yield replace(latest, index=index, reason=Reason.MAX_ITER)
             return

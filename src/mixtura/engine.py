@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain, islice
@@ -127,15 +127,27 @@ class Threads:
                 take(function(block))
             return
         shared = _Shared(enumerate(chain(first, upcoming)), take, AHEAD * self.workers)
-        helpers = [self._pool.submit(shared.work, function) for _ in first[1:]]
+        helpers: list[Future[None]] = []
         try:
+            helpers.extend(self._pool.submit(shared.work, function) for _ in first[1:])
             shared.work(function)
-        finally:
-            for helper in helpers:
-                if not helper.cancel():  # one that has not begun is not needed any more
-                    helper.exception()
-        if shared.failure is not None:
-            raise shared.failure
+            _ended(helpers)
+        except BaseException as error:  # interrupted while it waited: the others end with the block that they are at
+            shared.fail(error)
+            _ended(helpers)
+        failure, shared.failure = shared.failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:  # else it would hold the frames that hold it, and what these have open
+                del failure
+
+
+def _ended(helpers: list[Future[None]]) -> None:
+    """Wait until nobody is at work any more."""
+    for helper in helpers:
+        if not helper.cancel():  # one that has not begun is not needed any more
+            helper.exception()
 
 
 AHEAD = 4
@@ -163,9 +175,16 @@ class _Shared:
                 index, block = following
                 self._put(index, function(block))
         except BaseException as error:
-            with self.turn:
-                self.failure = self.failure or error
-                self.turn.notify_all()
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Let all end with the block that they are at, and ``error`` be what is heard of it."""
+        with suppress(RuntimeError):  # an interrupt may come after a lock is taken and before the block that returns it
+            while True:
+                self.turn.release()
+        with self.turn:
+            self.failure = self.failure or error
+            self.turn.notify_all()
 
     def _put(self, index: int, result: Any) -> None:
         with self.turn:
@@ -179,26 +198,19 @@ class _Shared:
                 self.turn.notify_all()
 
 
-Engine = Serial | Threads
+class InOrder(Generic[S]):
+    """A sum from the first to the last."""
 
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, S]] = []
 
-def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], together: int = 1) -> S:
-    """Sum of ``function`` over ``blocks``, in their order, so many of them ``together`` as one task."""
+    def add(self, part: S) -> None:
+        """One more."""
+        self.parts[:] = [(0, self.parts[0][1] + part if self.parts else part)]
 
-    def of_task(task: list[T]) -> S:
-        total = function(task[0])
-        for block in task[1:]:
-            total = total + function(block)
-        return total
-
-    totals: list[S] = []
-
-    def add(part: S) -> None:
-        totals[:] = [totals[0] + part] if totals else [part]
-
-    with one_blas_thread():
-        engine.each(of_task, _tasks(blocks, together), add)
-    return totals[0]
+    def sum(self) -> S:
+        """What was added, at least one."""
+        return self.parts[0][1]
 
 
 class Pairwise(Generic[S]):
@@ -220,6 +232,62 @@ class Pairwise(Generic[S]):
         for _, part in reversed(before):
             total = part + total
         return total
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """An engine that makes one sum, which is kept on the way and can be gone on with: ``done`` blocks are in it, and
+    ``parts`` are what it consists of; ``keep`` is told both after each block."""
+
+    engine: Serial | Threads
+    done: int
+    parts: list[tuple[int, Any]]
+    keep: Callable[[int, list[tuple[int, Any]]], None]
+
+    def map(self, function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
+        return self.engine.map(function, blocks)
+
+    def each(self, function: Callable[[T], R], blocks: Iterable[T], take: Callable[[R], object]) -> None:
+        self.engine.each(function, blocks, take)
+
+    def go_on(self, function: Callable[[T], S], blocks: Iterable[T], total: InOrder[S] | Pairwise[S]) -> None:
+        """Add to ``total`` what is in the sum already, and what ``function`` makes of the other blocks."""
+        done = self.done
+        total.parts[:] = self.parts
+
+        def add(part: S) -> None:
+            nonlocal done
+            total.add(part)
+            done += 1
+            self.keep(done, total.parts)
+
+        self.engine.each(function, islice(blocks, done, None), add)
+
+
+Engine = Serial | Threads | Kept
+
+
+def added(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], total: InOrder[S] | Pairwise[S]) -> S:
+    """The ``total`` of what ``function`` makes of each block, added in their order."""
+    with one_blas_thread():
+        if isinstance(engine, Kept):
+            engine.go_on(function, blocks, total)
+        else:
+            engine.each(function, blocks, total.add)
+    return total.sum()
+
+
+def reduce(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], together: int = 1) -> S:
+    """Sum of ``function`` over ``blocks``, in their order, so many of them ``together`` as one task."""
+
+    def of_task(task: list[T]) -> S:
+        total = function(task[0])
+        for block in task[1:]:
+            total = total + function(block)
+        return total
+
+    total: InOrder[S] = InOrder()
+    return added(engine, of_task, _tasks(blocks, together), total)
 
 
 def _tasks(blocks: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -7,9 +7,10 @@ of weight; every total that leaves is in the weights as they were given.
 from __future__ import annotations
 
 import numbers
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 import mixtura
 from mixtura import distributed, em, evaluate, online, progress, pruned, runs, start, validation
 from mixtura.background import N_PARAMETERS, USUAL, Background
+from mixtura.checkpoint import Journal, journal_at, marks_of, of_parameters, of_rows, of_table
 from mixtura.covariance import suited
 from mixtura.distributed import Collection, OnCluster
 from mixtura.engine import Engine, one_blas_thread
@@ -258,8 +260,12 @@ class GaussianMixture(FittedMixture):
         sample_weight: ArrayLike | None = None,
         labels: ArrayLike | None = None,
         error_covariance: ArrayLike | None = None,
+        checkpoint: str | Path | None = None,
     ) -> Self:
         """Fit the mixture to the rows of X.
+
+        Ctrl-C ends the fit with the best model so far, once there is one: ``stop_reason_`` is then "interrupted", and a
+        warning says how to go on.
 
         Parameters
         ----------
@@ -283,6 +289,14 @@ class GaussianMixture(FittedMixture):
             (d,) are variances for all rows, (d, d) is a covariance matrix for all rows; where n = d, (d, d) are taken
             for variances (n, d), and a matrix for all has to come n times.  The mixture is then that of the points
             without their errors (extreme deconvolution: Bovy, Hogg and Roweis, Annals of Applied Statistics 5, 2011).
+        checkpoint : str, path-like or None
+            File that the fit is kept in, pass by pass, and a long pass every two seconds (beside it, in a file whose
+            name has ``.pass`` at the end).  The same call later, in another process, goes on from where the file ends,
+            however the first one ended, and comes to the same bits as if nothing had happened; ``seconds`` in
+            ``history_`` are those of the last call.  A fit that was finished is there at once.  A call of other rows or
+            parameters is refused; with random_state=None the seed is in the file.  It grows by a table of sums for each
+            pass, with full covariances 4 K (d + 1) (d + 2) bytes.  What is done on a sample of the rows before the
+            first pass is done again.  Not with ``truncate``.
 
         Returns
         -------
@@ -292,7 +306,10 @@ class GaussianMixture(FittedMixture):
         Raises
         ------
         ValueError
-            For parameters or data that cannot be used.
+            For parameters or data that cannot be used; for a checkpoint of other data or parameters, or one that cannot
+            be written: what it held before, it still holds.
+        KeyboardInterrupt
+            If the fit is interrupted before its first pass is complete.
 
         Examples
         --------
@@ -300,8 +317,10 @@ class GaussianMixture(FittedMixture):
         >>> GaussianMixture(1).fit([[0.0], [2.0]]).means_
         array([[1.]])
         """
-        with one_blas_thread():
-            self._fit(self._task(X, sample_weight, labels, error_covariance))
+        with one_blas_thread(), journal_at(checkpoint) as journal:
+            self._fit(self._task(X, sample_weight, labels, error_covariance, journal=journal), threading.Event())
+            if journal is not None:
+                journal.finish(whole=self.stop_reason_ is not em.Reason.INTERRUPTED)
         self._say(self.remarks_, stacklevel=3)
         return self
 
@@ -345,18 +364,18 @@ class GaussianMixture(FittedMixture):
         """
         middles, weight, pairs = validation.histogram(edges, counts)
         with one_blas_thread():
-            self._fit(self._task(middles, weight, edges=pairs))
+            self._fit(self._task(middles, weight, edges=pairs), threading.Event())
         self._say(self.remarks_, stacklevel=3)
         return self
 
-    def _fit(self, task: Task) -> None:
-        """Run from every start, keep the best."""
+    def _fit(self, task: Task, halt: threading.Event | None = None) -> None:
+        """Run from every start, keep the best; with ``halt`` the best so far, if there is an interrupt."""
         outcomes: dict[int, Outcome] = {}
         printer = self._printer(task)
         automatic = self.n_init == "auto"
-        _, run = runs.best(task, self._starts(task, outcomes), outcomes, printer, first_sound=automatic)
+        _, run = runs.best(task, self._starts(task, outcomes), outcomes, printer, first_sound=automatic, halt=halt)
         if self.on_degenerate == "drop":
-            run = runs.without_degenerate(task, run, printer)
+            run = runs.without_degenerate(task, run, printer, halt)
         self._keep(task, run, outcomes)
 
     def _resume(
@@ -759,41 +778,63 @@ class GaussianMixture(FittedMixture):
         error_covariance: ArrayLike | None = None,
         edges: Array | None = None,
         like: Task | None = None,
+        journal: Journal | None = None,
     ) -> Task:
-        """What a fit needs; a task ``like`` it, of the same rows, knows their Gaussian already."""
+        """What a fit needs; a task ``like`` it, of the same rows, knows their Gaussian already.  Its sums are in the
+        ``journal``, if there is one."""
         settings = settings_of(self.get_params(deep=False))
+        if journal is not None and settings.truncate is not None:
+            raise ValueError(
+                f"truncate must be None for a fit with a checkpoint, got {settings.truncate}: what each row keeps from "
+                "pass to pass would have to be written, too"
+            )
         if self.engine == "dask":
             X = distributed.cut_for_dask(X)
         if isinstance(X, Scan):
-            return self._task_over(
-                X, settings, {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
-            )
+            beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
+            return self._task_over(X, settings, beside, journal)
         if distributed.is_collection(X):
             there = distributed.collected(X, sample_weight)
-            return self._task_over(there, settings, {"labels": labels, "error_covariance": error_covariance})
+            return self._task_over(there, settings, {"labels": labels, "error_covariance": error_covariance}, journal)
         rows = received(self, X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
         rows = replace(rows, label=known, edges=edges)
-        return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like)
+        if journal is not None:
+            settings = self._begun(journal, settings, of_rows(rows))
+        return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like, journal)
 
-    def _task_over(self, table: Scan | Collection, settings: Settings, beside: dict[str, Any]) -> Task:
+    def _begun(self, journal: Journal, settings: Settings, data: Mapping[str, str]) -> Settings:
+        """The settings with the number that chance comes from in the ``journal`` of this fit to ``data``."""
+        last = getattr(self, "_model", None) if self.warm_start else None
+        told = {"version": mixtura.__version__, **of_parameters(self.get_params(deep=False), last), **data}
+        return replace(settings, random_state=journal.begin(told, start.entropy_of(settings.random_state)))
+
+    def _task_over(
+        self, table: Scan | Collection, settings: Settings, beside: dict[str, Any], journal: Journal | None
+    ) -> Task:
         """What a fit to a scan or a Dask collection needs: of few rows the same as for an array."""
         beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
         validation.nothing_beside_a_scan(beside)
         engine = self._engine()
         source: Streamed | OnCluster
+        marks: Iterable[str]  # of a scan they are found when they are asked for
         if isinstance(table, Scan):
             self._named_as(table, reset=True)
             survey = surveyed(table)
-            source = Streamed(survey, table)
+            source, marks = Streamed(survey, table), marks_of(table)
         else:
             self._named_as(table.table, reset=True)
             survey, table = distributed.surveyed_there(table)
             source = OnCluster(survey, table)
+            marks = () if journal is None else distributed.marks_of(table)
         names = getattr(self, "feature_names_in_", None)
+        if journal is not None:
+            settings = self._begun(
+                journal, settings, of_rows(survey.at_hand) if survey.whole else of_table(survey, marks)
+            )
         if survey.whole:
-            return task_of(settings, survey.at_hand, names, engine)
-        return task_over(settings, source, names, engine)
+            return task_of(settings, survey.at_hand, names, engine, journal=journal)
+        return task_over(settings, source, names, engine, journal)
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""

@@ -655,7 +655,7 @@ def _carried(task: Task, begin: Mixture) -> Fit:
     ):
         if latest.index in DOOMED and n_degenerate(update, latest.model, task.n_present):
             break
-    converged = latest.reason not in (None, em.Reason.MAX_ITER, em.Reason.REG_COVAR)
+    converged = latest.reason not in (None, *em.UNFINISHED)
     rows = task.problem.source.at_hand
     totals = evaluate.totals(latest.model, rows, task.problem.engine) * task.scale
     model = latest.model

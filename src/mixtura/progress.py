@@ -81,6 +81,7 @@ class Printer:
             Reason.REG_COVAR: f"ended after {passes}: with reg_covar another would lower the log-likelihood",
             Reason.MAX_ITER: f"stopped at max_iter={last.index}, "
             f"still gaining {last.gain * self.scale:.2g} nats per pass",
+            Reason.INTERRUPTED: f"interrupted after {passes}",
             None: "",
         }[last.reason]
         print(f"{why}: log-likelihood {last.loglik * self.scale:.4f}, {last.seconds:.2f} s")
@@ -104,6 +105,11 @@ def unfinished(reason: Reason | None, n_iter: int, max_iter: int, gain: float) -
         return (
             f"EM ended after {counted(n_iter, 'update', 'updates')}, because with reg_covar the next would lower the "
             "log-likelihood: use prior='fraley-raftery' instead of reg_covar, or a smaller number"
+        )
+    if reason is Reason.INTERRUPTED:
+        return (
+            f"the fit was interrupted after {counted(n_iter, 'update', 'updates')}, and the model is the best so far: "
+            "to go on, make the same call again if it has a checkpoint, or set warm_start=True before"
         )
     if max_iter == 0:
         return "EM made no update, the model is the start: raise max_iter"

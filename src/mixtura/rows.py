@@ -88,7 +88,8 @@ class Source(Protocol):
     """Where rows come from: whatever can be asked for sums over its parts, again and again.
 
     ``exact``: whether each row is its point.  ``at_hand`` are rows that are in memory, all of them or some that stand
-    for all.  The order of a sum depends on the source, not on who works on its parts.
+    for all; ``in_memory`` is the source of these if they are all.  The order of a sum depends on the source, not on who
+    works on its parts.
     """
 
     @property
@@ -107,13 +108,16 @@ class Source(Protocol):
     def at_hand(self) -> Rows: ...
 
     @property
+    def in_memory(self) -> InMemory | None: ...
+
+    @property
     def largest_part(self) -> int: ...
 
     def summed(self, engine: Engine, of_part: Callable[[InMemory, Engine], S]) -> S: ...
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows: ...
 
-    def part(self, n: int, rng: np.random.Generator) -> InMemory: ...
+    def part(self, n: int, rng: np.random.Generator) -> Source: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +161,11 @@ class InMemory:
     def at_hand(self) -> Rows:
         """All rows."""
         return self.rows
+
+    @property
+    def in_memory(self) -> InMemory:
+        """The source itself."""
+        return self
 
     def summed(self, engine: Engine, of_part: Callable[[InMemory, Engine], S]) -> S:
         """What ``of_part`` makes of the source, which is its only part."""

@@ -5,7 +5,9 @@ A run ranks by how few of its components are degenerate, then by its objective: 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -13,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura import background, degeneracy, em, evaluate
+from mixtura.checkpoint import Journaled
 from mixtura.degeneracy import HARMLESS, Diagnosis, diagnose, hardly_resolved, n_degenerate
-from mixtura.engine import Serial
+from mixtura.engine import Serial, Threads
 from mixtura.initialize import Outcome, first_of_best
 from mixtura.mixture import Mixture
 from mixtura.progress import Printer, unfinished
@@ -43,12 +46,25 @@ class Run:
     @property
     def converged(self) -> bool:
         """Whether it ended because nothing was left to gain."""
-        return self.last.reason not in (em.Reason.MAX_ITER, em.Reason.REG_COVAR)
+        return self.last.reason not in em.UNFINISHED
+
+    @property
+    def interrupted(self) -> Run:
+        """The same as what there is when the fit is interrupted."""
+        return replace(self, last=replace(self.last, reason=em.Reason.INTERRUPTED))
 
 
-def passes(task: Task, begin: Mixture) -> Iterator[em.Pass]:
+def passes(task: Task, begin: Mixture, halt: threading.Event | None = None) -> Iterator[em.Pass]:
     """The passes of a run from ``begin``."""
-    return em.passes(task.problem, begin, tol=task.tol, max_iter=task.max_iter, member=task.member, driver=task.driver)
+    return em.passes(
+        task.problem,
+        begin,
+        tol=task.tol,
+        max_iter=task.max_iter,
+        member=task.member,
+        driver=task.driver,
+        halt=halt,
+    )
 
 
 def record(task: Task, one: em.Pass) -> dict[str, Any]:
@@ -64,15 +80,24 @@ def record(task: Task, one: em.Pass) -> dict[str, Any]:
     return shown | {"model": one.model.components} if task.trace else shown
 
 
-def carried(task: Task, begin: Mixture, printer: Printer) -> Run:
-    """The run from ``begin``."""
+def carried(task: Task, begin: Mixture, printer: Printer, halt: threading.Event | None = None) -> Run:
+    """The run from ``begin``; with ``halt`` an interrupt ends it with what there is."""
     printer.start(begin, task.problem.source.n_rows)
-    history = []
-    for latest in passes(task, begin):
-        printer.one(latest)
-        history.append(record(task, latest))
-    printer.stop(latest, task.tol)
-    return Run(latest, history)
+    history: list[dict[str, Any]] = []
+    last, n_passes = None, 0
+    try:
+        for latest in passes(task, begin, halt):
+            printer.one(latest)
+            history.append(record(task, latest))
+            last, n_passes = latest, len(history)
+    except KeyboardInterrupt:  # between two passes; the passes themselves see to it
+        if halt is None or last is None:
+            raise
+        halt.set()
+        last = replace(last, reason=em.Reason.INTERRUPTED)
+    assert last is not None
+    printer.stop(last, task.tol)
+    return Run(last, history[:n_passes])
 
 
 def outcome(task: Task, last: em.Pass) -> Outcome:
@@ -88,36 +113,70 @@ def best(
     printer: Printer,
     *,
     first_sound: bool,
+    halt: threading.Event | None = None,
 ) -> tuple[int, Run]:
     """The best of the runs from these numbered starts, with its number; ``outcomes`` receives what became of each.
 
-    With ``first_sound`` they are tried in turn until one does not end degenerate.
+    With ``first_sound`` they are tried in turn until one does not end degenerate.  With ``halt`` an interrupt ends them
+    all, and the best of what there is is taken.
     """
     runs: dict[int, Run] = {}
-    for number, run in _carried_in_turn(task, starts, printer, together=not first_sound):
-        runs[number] = run
-        outcomes[number] = outcome(task, run.last)
-        if first_sound and outcomes[number].degenerate == 0:
-            break
+    together = not first_sound and not printer.every and not isinstance(task.problem.source, Journaled)
+    try:
+        for number, run in (_carried_together if together else _carried_in_turn)(task, starts, printer, halt):
+            outcomes[number] = outcome(task, run.last)
+            runs[number] = run
+            if first_sound and outcomes[number].degenerate == 0:
+                break
+    except KeyboardInterrupt:  # before the first pass of a run
+        if halt is None or not runs:
+            raise
+        halt.set()
     numbers = list(runs)
     chosen = numbers[first_of_best([outcomes[number].rank for number in numbers], task.n_present)]
-    return chosen, runs[chosen]
+    return chosen, runs[chosen].interrupted if halt is not None and halt.is_set() else runs[chosen]
 
 
 def _carried_in_turn(
-    task: Task, starts: Iterator[tuple[int, Mixture]], printer: Printer, *, together: bool
+    task: Task, starts: Iterator[tuple[int, Mixture]], printer: Printer, halt: threading.Event | None
 ) -> Iterator[tuple[int, Run]]:
-    """The runs from numbered starts, in their order; ``together`` if all are wanted anyway and none is printed: then
-    runs share out the cores, and the blocks of each follow each other."""
-    if not together or printer.every:
-        yield from ((number, carried(task, begin, printer)) for number, begin in starts)
+    """The runs from numbered starts, one after the other."""
+    for number, begin in starts:
+        yield number, carried(task, begin, printer, halt)
+        if halt is not None and halt.is_set():
+            return
+
+
+def _carried_together(
+    task: Task, starts: Iterator[tuple[int, Mixture]], printer: Printer, halt: threading.Event | None
+) -> Iterator[tuple[int, Run]]:
+    """The runs from numbered starts, in their order, where all are wanted anyway and none is printed: they share out
+    the cores, and the blocks of each follow each other."""
+    engine = task.problem.engine
+    if not isinstance(engine, Threads):
+        yield from _carried_in_turn(task, starts, printer, halt)
         return
     alone = replace(task, problem=replace(task.problem, engine=Serial()))
-
-    def of_start(numbered: tuple[int, Mixture]) -> tuple[int, Run]:
-        return numbered[0], carried(alone, numbered[1], printer)
-
-    yield from task.problem.engine.map(of_start, starts)
+    ended = threading.Event() if halt is None else halt
+    runs: list[tuple[int, Future[Run]]] = []
+    pool = ThreadPoolExecutor(engine.workers, thread_name_prefix="mixtura-run")
+    try:
+        try:
+            for number, begin in starts:
+                runs.append((number, pool.submit(carried, alone, begin, printer, ended)))
+            wait([run for _, run in runs], return_when=FIRST_EXCEPTION)
+        except KeyboardInterrupt:
+            if halt is None or not runs:
+                raise
+            halt.set()
+        for index, (number, run) in enumerate(runs):
+            if index == 0 or not (ended.is_set() and run.cancel()):
+                yield number, run.result()
+    except BaseException:
+        ended.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def landscape(task: Task, outcomes: Mapping[int, Outcome]) -> list[tuple[dict[str, Any], NDArray[np.int32]]]:
@@ -143,8 +202,9 @@ def compared(rows: Cut) -> Cut:
     return rows[:: -(-len(rows) // COMPARED)]
 
 
-def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
-    """The run that is left when degenerate components are taken out, one round after the other."""
+def without_degenerate(task: Task, run: Run, printer: Printer, halt: threading.Event | None = None) -> Run:
+    """The run that is left when degenerate components are taken out, one round after the other, or until an interrupt
+    ends one of them."""
     numbers = np.arange(run.last.model.n_components)
     dropped: list[Diagnosis] = []
     while True:
@@ -153,12 +213,18 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
         kept = [one.component for one in found if one.state in HARMLESS]
         # Where nothing healthy would be left, those that have rows at all are what there is.
         kept = kept or [one.component for one in found if one.state != "empty"]
-        if len(kept) in (0, len(found)):
+        if len(kept) in (0, len(found)) or run.last.reason is em.Reason.INTERRUPTED:
             return replace(run, dropped=sorted(dropped, key=lambda one: one.component))
+        try:
+            further = carried(task, run.last.model.only(kept), printer, halt)
+        except KeyboardInterrupt:  # before its first pass
+            if halt is None:
+                raise
+            run = run.interrupted
+            continue
         gone = [one for one in found if one.component not in kept]
         dropped += [replace(one, component=int(numbers[one.component]), done="dropped") for one in gone]
-        numbers = numbers[kept]
-        run = carried(task, run.last.model.only(kept), printer)
+        numbers, run = numbers[kept], further
 
 
 def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +76,8 @@ class Scan(Table):
     n_features : int
     n_rows : int or None
         Number of rows, if it is known without reading them.
-    stamped : bool
-        Whether it is made of files, which tell by size and time that nobody has changed them.
+    stamps : tuple of (str, Stamp)
+        The names of the files that it is made of, if it is, with what tells that nobody has changed them.
     read : callable
         Gives an iterator of batches.
 
@@ -90,15 +90,20 @@ class Scan(Table):
     """
 
     n_rows: int | None
-    stamped: bool
+    stamps: tuple[tuple[str, Stamp], ...]
     read: Callable[[], Iterator[Batch]] = field(repr=False)
 
-    def __iter__(self) -> Iterator[Batch]:
+    @property
+    def stamped(self) -> bool:
+        """Whether it is made of files, which tell by size and time that nobody has changed them."""
+        return bool(self.stamps)
+
+    def __iter__(self) -> Generator[Batch]:
         """The batches in order, the next ones being read meanwhile."""
         return ahead(self.read())
 
 
-def ahead(upcoming: Iterator[T], depth: int = AHEAD) -> Iterator[T]:
+def ahead(upcoming: Iterator[T], depth: int = AHEAD) -> Generator[T]:
     """The same, so many of them made on another thread before they are asked for."""
     with ThreadPoolExecutor(1, thread_name_prefix="mixtura-read") as reader:
         waiting = deque(reader.submit(next, upcoming, None) for _ in range(depth))
@@ -219,7 +224,7 @@ def _of_files(paths: list[Path], columns: Sequence[str] | None, batch_rows: int 
         columns=None if paths[0].suffix.lower() == ".npy" else tuple(wanted),
         n_features=len(wanted),
         n_rows=None if None in counts else sum(count for count in counts if count is not None),
-        stamped=True,
+        stamps=tuple((path.name, stamp) for path, stamp in zip(paths, stamps, strict=True)),
         read=lambda: _regrouped(read(), size),
     )
 
@@ -286,7 +291,7 @@ def _of_array(array: AnyArray, batch_rows: int | None) -> Scan:
         for begin in range(0, len(x), size):
             yield Batch(np.asarray(x[begin : begin + size]), None, f"row {begin}")
 
-    return Scan("an array", None, x.shape[1], len(x), False, read)
+    return Scan("an array", None, x.shape[1], len(x), (), read)
 
 
 def _of_stream(source: Any, batch_rows: int | None) -> Scan:
@@ -320,7 +325,7 @@ def _of_stream(source: Any, batch_rows: int | None) -> Scan:
         names,
         x.shape[1],
         None,
-        False,
+        (),
         read if batch_rows is None else lambda: _regrouped(read(), batch_rows),
     )
 

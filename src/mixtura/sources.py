@@ -10,7 +10,8 @@ of the parts: the same bits for any number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -18,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
+from mixtura.engine import Addable, Engine, Pairwise, Serial, added
 from mixtura.rows import InMemory, Rows, held, most_held, telling
 from mixtura.scanning import Batch, Scan, Table
 
@@ -31,6 +32,7 @@ class Survey:
 
     ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight; ``at_hand``: all rows
     if they are ``whole``, else some of those present.  They say what is missing of them if anything is, anywhere.
+    ``sizes`` are the numbers of rows of the batches.
     """
 
     n_rows: int
@@ -38,6 +40,7 @@ class Survey:
     total: float
     at_hand: Rows
     whole: bool
+    sizes: tuple[int, ...]
 
 
 def surveyed(scan: Scan) -> Survey:
@@ -101,6 +104,7 @@ def of_batch(batch: Batch, index: NDArray[np.intp]) -> Batch:
 def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | None:
     """The survey; None if no rows are ``wanted`` in particular, and there are more than ``most``."""
     kept: list[Batch] = []
+    sizes: list[int] = []
     seen = Glance(0, 0, 0.0, False, np.zeros(scan.n_features, dtype=bool), 0)
     for batch in scan:
         if wanted is None:
@@ -109,12 +113,13 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
             first, last = np.searchsorted(wanted, [seen.n_rows, seen.n_rows + len(batch.x)])
             kept.append(of_batch(batch, wanted[first:last] - seen.n_rows))
         seen = seen + glance_at(scan, batch)
+        sizes.append(len(batch.x))
         if wanted is None and seen.n_rows > most:
             return None
-    return survey_of(scan, seen, kept, whole=wanted is None)
+    return survey_of(scan, seen, kept, sizes, whole=wanted is None)
 
 
-def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], *, whole: bool) -> Survey:
+def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence[int], *, whole: bool) -> Survey:
     """The survey that glances at all batches and the rows ``kept`` make: the ``whole`` table or some of it."""
     if seen.n_rows == 0:
         raise ValueError(f"{table.described} has no rows: at least one is needed")
@@ -132,7 +137,7 @@ def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], *, whole: bool)
     rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if seen.gaps else None)
     if not whole:
         rows = rows[telling(rows)]
-    return Survey(seen.n_rows, seen.n_present, seen.total, rows, whole)
+    return Survey(seen.n_rows, seen.n_present, seen.total, rows, whole, tuple(sizes))
 
 
 def checked(table: Table, batch: Batch) -> NDArray[np.bool_]:
@@ -213,6 +218,11 @@ class Partly:
         """Whether nothing is missing."""
         return self.survey.at_hand.missing is None
 
+    @property
+    def in_memory(self) -> None:
+        """Nothing: not all rows are."""
+        return None
+
     @cached_property
     def at_hand(self) -> Rows:
         """The rows that were kept."""
@@ -239,17 +249,18 @@ class Streamed(Partly):
 
     scan: Scan
 
-    def parts(self) -> Iterator[InMemory]:
+    def parts(self) -> Generator[InMemory]:
         """The rows, batch by batch, checked against what they were."""
         intake = Intake(self.scan, self.exact, self.unit, self.scan.stamped)
         n_rows = 0
-        for batch in self.scan:
-            n_rows += len(batch.x)
-            if n_rows > self.survey.n_rows:
-                break
-            rows = intake.rows(batch)
-            if len(rows):
-                yield InMemory(rows)
+        with closing(iter(self.scan)) as batches:
+            for batch in batches:
+                n_rows += len(batch.x)
+                if n_rows > self.survey.n_rows:
+                    break
+                rows = intake.rows(batch)
+                if len(rows):
+                    yield InMemory(rows)
         if n_rows != self.survey.n_rows:
             more = "more" if n_rows > self.survey.n_rows else f"{n_rows}"
             raise ValueError(
@@ -261,9 +272,9 @@ class Streamed(Partly):
         """Sum of ``of_part`` over the parts."""
         total: Pairwise[S] = Pairwise()
         alone = Serial()
-        with one_blas_thread():
-            engine.each(lambda part: of_part(part, alone), self.parts(), total.add)
-        return total.sum()
+        # Closed at once where a pass is broken off: whoever collects the reader later may wait for its thread for ever.
+        with closing(self.parts()) as parts:
+            return added(engine, lambda part: of_part(part, alone), parts, total)
 
 
 def rows_of(scan: Scan) -> Iterator[Rows]:

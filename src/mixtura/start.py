@@ -256,7 +256,7 @@ def grown(problem: Problem, sample: Sample, begin: Mixture, driver: Driver, max_
     """
     model, update, rng = begin, problem.update, np.random.default_rng(seed)
     enough = MOSTLY * update.family.n_parameters(begin.n_components, problem.source.n_features)
-    source = InMemory(sample.rows)
+    source: Source = InMemory(sample.rows)
     while True:
         on_part = replace(problem, source=source)
         for latest in passes(on_part, model, tol=0.0, max_iter=max_iter, driver=driver):

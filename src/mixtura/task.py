@@ -11,6 +11,7 @@ import numpy as np
 from mixtura import available, em, start, validation
 from mixtura.accelerate import driver_of
 from mixtura.background import box_around
+from mixtura.checkpoint import Journal, Journaled
 from mixtura.distributed import OnCluster
 from mixtura.engine import Engine
 from mixtura.fixed import Fixed, fixed_of
@@ -123,9 +124,15 @@ class Task:
 
 
 def task_of(
-    settings: Settings, rows: Rows, names: Sequence[str] | None, engine: Engine, like: Task | None = None
+    settings: Settings,
+    rows: Rows,
+    names: Sequence[str] | None,
+    engine: Engine,
+    like: Task | None = None,
+    journal: Journal | None = None,
 ) -> Task:
-    """What a fit to ``rows`` needs; a task ``like`` it, of the same rows, knows their Gaussian already."""
+    """What a fit to ``rows`` needs; a task ``like`` it, of the same rows, knows their Gaussian already.  Its sums are
+    in the ``journal``, if there is one."""
     if rows.label is not None and settings.on_degenerate == "drop":
         raise ValueError(
             'labels must be None with on_degenerate="drop", which gives components other numbers, got some: '
@@ -138,11 +145,13 @@ def task_of(
         own = replace(own, missing=None)
     # Of a histogram the counts are the rows; shares of one count as many rows as there are bins.
     unit = own.total / len(own) if own.edges is None else min(own.total / len(own), 1.0)
+    source: Source
     gaussian = None
     if like is not None and not own.exact:
         source, gaussian = like.problem.source, like.problem.gaussian
     else:
         source = InMemory(own if own.weight is None else replace(own, weight=own.weight / unit))
+        source = source if journal is None else Journaled(source, journal)
     problem = _problem(settings, source, unit, engine, names, gaussian)
     return Task(
         rows=rows,
@@ -159,14 +168,21 @@ def task_of(
     )
 
 
-def task_over(settings: Settings, source: Streamed | OnCluster, names: Sequence[str] | None, engine: Engine) -> Task:
-    """What a fit to a ``source`` that is larger than memory needs."""
+def task_over(
+    settings: Settings,
+    source: Streamed | OnCluster,
+    names: Sequence[str] | None,
+    engine: Engine,
+    journal: Journal | None = None,
+) -> Task:
+    """What a fit to a ``source`` that is larger than memory needs; its sums are in the ``journal``, if there is one."""
     if settings.truncate is not None:
         raise ValueError(
             f"truncate must be None for a table that is larger than memory, got {settings.truncate}: the components of "
             "each row would have to be kept from pass to pass"
         )
-    problem = _problem(settings, source, source.unit, engine, names, None)
+    journaled = source if journal is None else Journaled(source, journal)
+    problem = _problem(settings, journaled, source.unit, engine, names, None)
     return Task(
         rows=source.at_hand,
         present=slice(None),

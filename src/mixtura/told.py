@@ -196,7 +196,8 @@ def one_pass(model: Mixture, source: Source, origin: Array, engine: Engine, kern
 
 def _by_kernel(source: Source, model: Mixture) -> bool:
     """Whether rows may be looked at by a kernel that leaves some out."""
-    return not isinstance(source, InMemory) or any(piece.manner == "alike" for piece in pieces(source, model))
+    whole = source.in_memory
+    return whole is None or any(piece.manner == "alike" for piece in pieces(whole, model))
 
 
 OfBlock = Callable[["Mixture", Array, Manner, Any, Rows], Statistics]
