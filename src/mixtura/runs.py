@@ -162,8 +162,8 @@ def without_degenerate(task: Task, run: Run, printer: Printer) -> Run:
 
 def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diagnosis]:
     """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
-    x = task.problem.source.at_hand.comparable
-    return diagnose(task.problem.update, model, x, labels, task.n_present, task.names)
+    rows = task.problem.source.at_hand
+    return diagnose(task.problem.update, model, rows, labels, task.n_present, task.names)
 
 
 def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[str, str]:
