@@ -13,9 +13,10 @@ from scipy.linalg import expm
 from scipy.optimize import minimize
 
 from cases import blobs, unfinished
-from mixtura import ChenTan, EigenvalueRatio, FraleyRaftery, GaussianMixture, Mixture
+from mixtura import ChenTan, EigenvalueRatio, FraleyRaftery, GaussianMixture, Mixture, spectra
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE, family_of
 from mixtura.spectra import Bounds, one_volume
+from mixtura.update import MStep
 
 CODES = tuple(FAMILIES)
 COUPLED = tuple(code for code, family in FAMILIES.items() if family.coupled is not None)
@@ -549,3 +550,48 @@ def test_names_for_one_feature_are_refused_for_more(name):
         GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.eye(2)], name)
     with pytest.raises(ValueError, match=message):
         GaussianMixture.from_mixture(Mixture([1.0], [[0.0, 0.0]], [np.eye(2)]), name)
+
+
+# what a step takes
+
+
+def test_turns_between_volumes_and_shape_end_where_rounding_begins(monkeypatch):
+    turns = 0
+
+    def counted(matrices, original=spectra.axes_of):
+        nonlocal turns
+        turns += 1
+        return original(matrices)
+
+    monkeypatch.setattr(spectra, "axes_of", counted)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        roots = np.linalg.qr(rng.normal(size=(3, 3)))[0] @ (rng.normal(size=(2, 3, 6)) * [[1.0], [1e6], [1e12]])
+        scatter = roots @ roots.transpose(0, 2, 1)
+        spectra.vee(0.5 * (scatter + scatter.transpose(0, 2, 1)), np.array([4.0, 6.0]), None, Bounds(1.0))
+    assert turns < 6 * 30  # the eigenvalues have 1e-5 of themselves left at most, and never settle to 1e-13
+
+
+@pytest.mark.parametrize(("code", "seed"), [("EEV", 1), ("EVV", 3), ("VEE", 6)])
+def test_a_floor_that_will_do_is_found_without_asking_for_those_that_change_nothing(code, seed, monkeypatch):
+    """A row astray and an answer in float32: the floor has a long way to go, twenty orders of magnitude."""
+    asked: list[list[float]] = []
+
+    def noted(self, *arguments, original=MStep._bounded):
+        found = original(self, *arguments)
+        own: list[float] = []
+        asked.append(own)
+        return lambda least: own.append(least) or found(least)
+
+    monkeypatch.setattr(MStep, "_bounded", noted)
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(8, 5))
+    X[0] *= 1e8
+    roots = rng.normal(size=(8, 5, 3)) * X.std(axis=0)[:, None]
+    gm = GaussianMixture(2, covariance_type=code, random_state=0, n_init=1, max_iter=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gm.fit(X.astype(np.float32), error_covariance=roots @ roots.transpose(0, 2, 1))
+    assert 1 < max(map(len, asked)) <= 25
+    objectives = np.array([one["objective"] for one in gm.history_])
+    assert (np.diff(objectives) > -1e-9 * np.abs(objectives[1:])).all()

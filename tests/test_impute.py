@@ -47,7 +47,8 @@ def look(manner, monkeypatch):
     one."""
     calls = 0.0 if manner == "alike" else 1e300
     monkeypatch.setattr(told, "CALLS", {True: calls, False: calls})
-    monkeypatch.setattr(told, "FEW", 0.0 if manner == "side by side" else np.inf)
+    monkeypatch.setattr(told, "FEW", (0.0 if manner == "side by side" else np.inf,) * 3)
+    monkeypatch.setattr(told, "LEAST", 1)
     monkeypatch.setattr(told, "SIDE_BYTES", 1 << 14)  # several pieces, some of them parts of a pattern
 
 

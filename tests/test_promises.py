@@ -359,3 +359,27 @@ def test_memory_beyond_x(covariance_type):
     finally:
         tracemalloc.stop()
     assert peak - before < 100e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", ["some features", "errors of all rows alike"])
+def test_memory_beyond_rows_that_are_not_exact(told):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(1_000_000, 8))
+    rows[500_000:] += 4.0
+    errors = None
+    if told == "some features":
+        rows[rng.random(rows.shape) < 0.1] = np.nan
+    else:
+        errors = np.full(8, 0.1)
+    gm = GaussianMixture(3, random_state=0, max_iter=2, tol=0.0)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        unfinished(gm, rows, error_covariance=errors)
+        gm.predict(rows, error_covariance=errors)
+        gm.score(rows, error_covariance=errors)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 100e6  # less than two tables of the size of X: some numbers for each row, and blocks

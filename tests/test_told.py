@@ -39,7 +39,8 @@ def manner(request, monkeypatch):
     if request.param != "as it pays":
         calls = 0.0 if request.param == "all alike" else 1e300
         monkeypatch.setattr(passes_over, "CALLS", {True: calls, False: calls})
-        monkeypatch.setattr(passes_over, "FEW", 0.0 if request.param == "side by side" else np.inf)
+        monkeypatch.setattr(passes_over, "FEW", (0.0 if request.param == "side by side" else np.inf,) * 3)
+        monkeypatch.setattr(passes_over, "LEAST", 1)
         monkeypatch.setattr(passes_over, "SIDE_BYTES", 4000)  # several pieces, some of them parts of a pattern
     return request.param
 

@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from cases import blobs
-from mixtura import GaussianMixture, MixtureImputer, scan, select
-from mixtura.available import mean_errors
+from mixtura import GaussianMixture, MixtureImputer, available, scan, select
+from mixtura.available import blurred, mean_errors, moments
 from mixtura.rows import Rows
 from refusing import refused
 
@@ -108,7 +108,9 @@ def test_of_as_many_rows_as_features_errors_are_variances():
     assert not np.allclose(gm.score_samples(X[:D], error_covariance=square), others)
 
 
-def test_the_mean_error_is_that_of_what_is_there():
+@pytest.mark.parametrize("block", [1, 30, available.BLOCK])
+def test_moments_and_the_mean_error_are_those_of_what_is_there(block, monkeypatch):
+    monkeypatch.setattr(available, "BLOCK", block)
     errors = np.random.default_rng(0).uniform(0.1, 0.5, size=(N, D))
     weight = np.arange(N) % 3 + 1.0
     gone = np.isnan(GAPS)
@@ -116,6 +118,22 @@ def test_the_mean_error_is_that_of_what_is_there():
     wanted = np.ma.average(np.ma.masked_array(errors, gone), axis=0, weights=weight)
     np.testing.assert_allclose(mean_errors(rows), wanted, rtol=1e-12)
     np.testing.assert_allclose(mean_errors(Rows(X, noise=errors)), errors.mean(axis=0), rtol=1e-12)
+    mean, variance = moments(rows)
+    values = np.ma.masked_array(GAPS, gone)
+    middle = np.ma.average(values, axis=0, weights=weight)
+    np.testing.assert_allclose(mean, middle, rtol=1e-12)
+    np.testing.assert_allclose(variance, np.ma.average((values - middle) ** 2, axis=0, weights=weight), rtol=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 30, available.BLOCK])
+@pytest.mark.parametrize("row", [0, 20, N - 1])
+def test_one_row_with_a_narrow_error_is_enough_for_the_floor_to_matter(block, row, monkeypatch):
+    monkeypatch.setattr(available, "BLOCK", block)
+    wide = np.full((N, D), 1.0)
+    assert blurred(Rows(X, noise=wide), np.full(D, 1e-3))
+    wide[row, 1] = 1e-3
+    assert not blurred(Rows(X, noise=wide), np.full(D, 1e-3))
+    assert not blurred(Rows(X, noise=wide[:, None] * np.eye(D)), np.full(D, 1e-3))
 
 
 def test_errors_of_what_is_missing_play_no_part():

@@ -14,6 +14,7 @@ starts look at; they give a start its correlations, and the values that are ther
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,9 @@ WIDEST = 64
 """Features up to which the Gaussian of all rows has correlations, if there are ROWS rows for each of them."""
 
 ROWS = 3
+
+BLOCK = 1 << 20
+"""Entries of rows, or of their errors, that are looked at at a time: more would be another table of the rows' size."""
 
 LEFT = 0.05
 """Part of a variance that is left at least when that of the errors is taken off."""
@@ -64,17 +68,25 @@ def errors(rows: Rows) -> Array:
 
 def mean_errors(rows: Rows) -> Array:
     """Mean (d,) of the variances of the errors that the values that are there have."""
-    weight, there = _present(rows)
     # Where nothing is, there is no error.
-    return np.asarray(weight @ np.ascontiguousarray(errors(rows)) / (weight @ there))
+    return np.asarray(_summed(rows, lambda part, there: np.ascontiguousarray(errors(part))) / _mass(rows))
 
 
-def _present(rows: Rows) -> tuple[Array, Array]:
-    """Weights (n,) of the rows, and 1 for the entries (n, d) that are there, 0 for the others."""
-    there = np.ones(rows.x.shape)
-    if rows.missing is not None:
-        there[rows.missing] = 0.0
-    return np.ones(len(rows)) if rows.weight is None else rows.weight, there
+def _summed(rows: Rows, values: Callable[[Rows, Array], Array]) -> Array:
+    """Weighted sum (d,) of the ``values`` (b, d) of blocks of rows, which are told what is there as ones and zeros."""
+    total = np.zeros(rows.x.shape[1])
+    size = max(BLOCK // max(1, rows.x.shape[1]), 1)
+    for part in InMemory(rows).blocks(size):
+        there = np.ones(part.x.shape)
+        if part.missing is not None:
+            there[part.missing] = 0.0
+        total += (np.ones(len(part)) if part.weight is None else part.weight) @ values(part, there)
+    return total
+
+
+def _mass(rows: Rows) -> Array:
+    """Sum of the weights (d,) of the rows that have a value of each feature."""
+    return _summed(rows, lambda part, there: there)
 
 
 def reliability(rows: Rows, variances: Array) -> Array:
@@ -88,11 +100,9 @@ def reliability(rows: Rows, variances: Array) -> Array:
 
 def moments(rows: Rows) -> tuple[Array, Array]:
     """Mean (d,) and variance (d,) of the values that are there, with their errors."""
-    weight, there = _present(rows)
-    mass = weight @ there
-    x = _without_nan(rows)
-    mean = weight @ x / mass
-    return mean, weight @ ((x - mean) ** 2 * there) / mass
+    mass = _mass(rows)
+    mean = _summed(rows, lambda part, there: _without_nan(part)) / mass
+    return mean, _summed(rows, lambda part, there: (_without_nan(part) - mean) ** 2 * there) / mass
 
 
 def _without_nan(rows: Rows) -> Array:
@@ -103,13 +113,12 @@ def _without_nan(rows: Rows) -> Array:
 
 
 def gaussian_of(
-    source: Source, engine: Engine, known: Mixture | None = None, *, dense: bool
+    source: Source, engine: Engine, mean: Array, variance: Array, known: Mixture | None = None, *, dense: bool
 ) -> tuple[Mixture, Statistics, Array]:
     """The Gaussian of all rows, if it is not ``known``, with correlations if there are rows enough; their sums under
-    it, matrices if ``dense``; and the scale of their bulk (d,)."""
+    it, matrices if ``dense``; and the scale of their bulk (d,).  ``mean`` and ``variance`` are their moments."""
     near = InMemory(replace(source.at_hand, label=None))  # labels are those of components
     source = source if source.in_memory is None else near
-    mean, variance = moments(near.rows)
     scale = bulk_scale(source, np.sqrt(variance))
     correlated = near.n_features <= WIDEST and near.n_rows > ROWS * near.n_features
     model = _fitted(near, engine, mean, variance, scale, correlated=correlated) if known is None else known
@@ -153,6 +162,13 @@ def blurred(rows: Rows, floor: Array) -> bool:
         return bool((np.diff(rows.edges)[:, 0] ** 2 > WIDER * floor).all())
     if rows.noise is None:
         return False
+    size = max(BLOCK // rows.noise[0].size, 1)
+    return all(_wider(part, floor) for part in InMemory(rows).blocks(size))
+
+
+def _wider(rows: Rows, floor: Array) -> bool:
+    """``blurred`` of a block of rows with errors."""
+    assert rows.noise is not None
     least = WIDER * floor if rows.noise.ndim == 2 else WIDER * np.outer(np.sqrt(floor), np.sqrt(floor))
     with np.errstate(over="ignore"):  # beyond all numbers is wider, too
         relative = rows.noise / least

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from mixtura.covariance import Diagonal
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array
+from mixtura.rows import AnyArray, Array, Rows
 from mixtura.update import EPS, FLOOR, MStep
 
 HARMLESS = ("ok", "flat", "unresolved")
@@ -136,13 +136,13 @@ def states(update: MStep, model: Mixture, total: float) -> tuple[list[str], Arra
 def diagnose(
     update: MStep,
     model: Mixture,
-    x: AnyArray,
+    rows: Rows,
     labels: np.ndarray,
     total: float,
     names: Sequence[str] | None,
     unresolved: Mapping[int, Array],
 ) -> list[Diagnosis]:
-    """What is known of each component of ``model``, fitted to the rows ``x`` with these most probable ``labels``.
+    """What is known of each component of ``model``, fitted to the ``rows`` with these most probable ``labels``.
 
     ``unresolved`` are those of which errors hide how narrow they are, with the directions in which they do.
     """
@@ -155,7 +155,7 @@ def diagnose(
     diagnoses = []
     counts, firsts = members(labels, model.n_components)
     for k, state in enumerate(found):
-        distinct = distinct_rows(x, firsts[k])
+        distinct = distinct_rows(rows, firsts[k])
         if state == "collapsed" and distinct <= model.n_features:
             state = "tied" if distinct else "empty"
         done = DONE[state]
@@ -213,10 +213,9 @@ def members(labels: np.ndarray, n_components: int) -> tuple[NDArray[np.intp], li
     return counts, [np.concatenate([np.empty(0, dtype=np.intp), *found]) for found in firsts]
 
 
-def distinct_rows(x: AnyArray, own: NDArray[np.intp]) -> int:
+def distinct_rows(rows: Rows, own: NDArray[np.intp]) -> int:
     """Number of different rows among those numbered ``own``."""
-    rows = np.ascontiguousarray(x[own])
-    return len(np.unique(rows, axis=0)) if len(rows) else 0
+    return len(np.unique(np.ascontiguousarray(rows[own].comparable), axis=0)) if len(own) else 0
 
 
 REMEDY: dict[str, str] = {

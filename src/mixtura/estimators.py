@@ -750,7 +750,7 @@ class GaussianMixture(FittedMixture):
     ) -> None:
         """Publish what was learnt from batches, unless it is to refuse; ``rows`` are those of the last."""
         state, update = learnt.state, learnt.update
-        found = online.diagnosis(update, state, rows.comparable, labels, getattr(self, "feature_names_in_", None))
+        found = online.diagnosis(update, state, rows, labels, getattr(self, "feature_names_in_", None))
         remarks = online.remarks(update, state, found)
         if self.on_degenerate == "raise" and "degenerate" in remarks:
             raise ValueError(remarks["degenerate"])

@@ -238,12 +238,12 @@ def _overall(update: MStep, source: InMemory, engine: Engine, names: Sequence[st
 
 
 def diagnosis(
-    update: MStep, state: State, x: AnyArray, labels: AnyArray, names: Sequence[str] | None
+    update: MStep, state: State, rows: Rows, labels: AnyArray, names: Sequence[str] | None
 ) -> list[Diagnosis]:
-    """The diagnosis of each component; ``x`` and ``labels`` are those of the last batch, which alone says nothing of
+    """The diagnosis of each component; ``rows`` and ``labels`` are those of the last batch, which alone says nothing of
     how many rows a component has."""
     found, _ = states(update, state.model, state.n_present)
-    seen = diagnose(update, state.model, x, labels, state.n_present, names, {})
+    seen = diagnose(update, state.model, rows, labels, state.n_present, names, {})
     return [replace(one, state=own, done=DONE[own]) for one, own in zip(seen, found, strict=True)]
 
 

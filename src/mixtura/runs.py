@@ -231,7 +231,7 @@ def diagnosis(task: Task, model: Mixture, labels: NDArray[np.intp]) -> list[Diag
     """The diagnosis of each component of ``model``, ``labels`` being those of the rows that are present."""
     rows = task.problem.source.at_hand
     unseen = unresolved(model, rows, labels, task.n_present)
-    return diagnose(task.problem.update, model, rows.comparable, labels, task.n_present, task.names, unseen)
+    return diagnose(task.problem.update, model, rows, labels, task.n_present, task.names, unseen)
 
 
 def remarks(task: Task, run: Run, found: Sequence[Diagnosis], df: int) -> dict[str, str]:

@@ -654,7 +654,7 @@ def _coarse(rows: Rows, winner: GaussianMixture, names: Sequence[str] | None) ->
             f"Values are rounded, {_some(coarse)}, which is not small beside the narrowest component: its "
             "log-likelihood is that of the grid of values, too"
         )
-    tied = len(part) - distinct_rows(some.comparable, np.arange(len(part)))
+    tied = len(part) - distinct_rows(some, np.arange(len(part)))
     if tied > MANY_TIES * len(part):
         of = "all" if len(part) == len(rows) else "the first"
         said.append(

@@ -38,7 +38,7 @@ import numpy as np
 from mixtura.rows import Array
 
 STEPS = 300
-"""Turns between volumes and shape; a warm start needs few of them."""
+"""Turns between volumes and shape at most; a warm start needs few of them."""
 
 SETTLED = 1e-13
 """Relative change of volumes and shape that ends them."""
@@ -120,11 +120,14 @@ def one_shape(scatter: Array, mass: Array, previous: Array | None, least: float)
         shape = previous[sizes.argmin()]
     values, vectors, spread = spread_of(shape)
     values = values / np.sqrt(values.min() / least)  # room on both sides: neither bound is met before the floor is
-    volumes = np.ones(len(mass))
+    volumes, change, objective = np.ones(len(mass)), np.inf, np.inf
     for _ in range(STEPS):
-        before = volumes
-        volumes = np.maximum((spread / values).sum(axis=1) / (mass * d), 1.0)
-        if np.abs(before / volumes - 1).max() < SETTLED:
+        before, latest, last = volumes, change, objective
+        distances = (spread / values).sum(axis=1)
+        volumes = np.maximum(distances / (mass * d), 1.0)
+        change = float(np.abs(before / volumes - 1).max())
+        objective = float(d * mass @ np.log(volumes) + total * np.log(values).sum() + (distances / volumes).sum())
+        if change < SETTLED or (change >= latest and objective >= last):  # or rounding is all that still turns
             break
         values, vectors, spread = spread_of((scatter / volumes[each]).sum(axis=0) / total)
     return Spectrum(volumes[:, None] * values, vectors)

@@ -294,11 +294,11 @@ def _moved(
 
 def distinct_points(source: Source, enough: int) -> int:
     """Number of different rows, counted until there are ``enough``."""
-    x, size = source.at_hand.comparable, 64 * enough
-    found = np.unique(x[:size], axis=0)
-    while len(found) < enough and size < len(x):
+    rows, size = source.at_hand, 64 * enough
+    found = np.unique(rows[:size].comparable, axis=0)
+    while len(found) < enough and size < len(rows):
         # Rows that differ from all that were found; what is left of a long table of few points is looked at once.
-        found = np.unique(np.concatenate([found, np.unique(x[size : 8 * size], axis=0)]), axis=0)
+        found = np.unique(np.concatenate([found, np.unique(rows[size : 8 * size].comparable, axis=0)]), axis=0)
         size *= 8
     return len(found)
 

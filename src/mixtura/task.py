@@ -221,8 +221,11 @@ def _problem(
         validation.measurable(rows.x, variances / overall.count, names)
         scale = bulk_scale(source, np.sqrt(variances / overall.count))
     else:
-        validation.measurable(rows.x, available.moments(rows)[1], names)
-        gaussian, overall, scale = available.gaussian_of(source, engine, known, dense=not family.diagonal)
+        mean, variance = available.moments(rows)
+        validation.measurable(rows.x, variance, names)
+        gaussian, overall, scale = available.gaussian_of(
+            source, engine, mean, variance, known, dense=not family.diagonal
+        )
     update = update_of(settings, overall, scale, unit, answer_dtype(rows.x))
     if not source.exact:
         update = replace(update, blurred=available.blurred(rows, update.floor_variances))

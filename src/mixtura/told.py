@@ -78,11 +78,16 @@ TASK_ROWS = 1 << 14
 CALLS = {True: 4e5, False: 2e5}
 """What the calls for a pattern of its own cost, of dense covariances or diagonal ones, in nanoseconds."""
 
-BESIDE: dict[bool, Callable[[int], float]] = {True: lambda d: 1.5 * d**2 + 30, False: lambda d: 15.0 * d}
-"""What a row of d features costs for each component, over that of a pattern of its own, if it is not alike to many."""
+BESIDE: dict[bool, Callable[[int], float]] = {True: lambda d: 3 * d**2 + 50 + d**5 / 2000, False: lambda d: 15.0 * d}
+"""What a row of d features costs for each component, over that of a pattern of its own, if it is not alike to many:
+with few features the work on the row itself, with many also its part of factors, for which LAPACK is faster."""
 
-FEW = 1.5
-"""Rows that patterns have in the mean from which they are worth being looked at side by side."""
+LEAST = 2
+"""Rows of a pattern of its own at least: one alone shares nothing."""
+
+FEW = (1.5, 1 / 3, 5.0)
+"""Rows that patterns have in the mean from which they are worth being looked at side by side: at least, for each
+feature, and at most.  The factors of a pattern take as long as those of so many rows, whose temporaries are smaller."""
 
 SIDE_BYTES = 4 << 20
 """Size of one array of rows, or of patterns, that are looked at side by side."""
@@ -112,14 +117,15 @@ def pieces(source: InMemory, model: Mixture) -> Iterator[Piece]:
         yield from _cut("binned", np.arange(source.n_rows), binned.BLOCK_ROWS)
         return
     k, d, dense = model.n_components, model.n_features, not isinstance(model.layout, Diagonal)
-    groups, others, counts = source.patterns.groups(int(CALLS[dense] / (k * BESIDE[dense](d))) + 1)
+    least = max(int(CALLS[dense] / (k * BESIDE[dense](d))) + 1, LEAST)
+    groups, others, counts = source.patterns.groups(least)
     for group in groups:
         missing = source.read(group[:1]).missing
         if missing is not None and missing.all():  # there is no mixture of no features
             others, counts = np.concatenate([others, group]), np.append(counts, len(group))
         else:
             yield from _cut("alike", group, TASK_ROWS)
-    if dense and len(others) >= FEW * len(counts):
+    if dense and len(others) >= float(np.clip(FEW[1] * d, FEW[0], FEW[2])) * len(counts):
         yield from _beside(
             others, counts, max(SIDE_BYTES // (8 * d * d * k), 1), max(SIDE_BYTES // (8 * d * max(d, k)), 1)
         )

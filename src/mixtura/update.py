@@ -60,6 +60,14 @@ CEILING = 1e3
 ROUGH = 1e8
 """Ratio of a component's variances over which its matrix no longer says enough about the small ones."""
 
+MORE, FASTER = 1e-6, 1e3
+"""Part by which a floor is raised beyond what falls short, and how many times more in each next try: what falls short
+may do so in a direction that feels a higher floor late."""
+
+NEAR = 1.002
+"""Ratio of two floors, one too low and one that will do, between which no third one is tried: of a component that lies
+on one of them AT_FLOOR of degeneracy.py cannot say on which."""
+
 CORRELATION = 0.01
 """Smallest eigenvalue that the data's correlation matrix counts for in the floor."""
 
@@ -216,17 +224,17 @@ class MStep:
 
         known = None if before is None else white(before.dense)
         found = self._bounded(white(scatter), mass, known, np.linalg.eigvalsh(white(self.overall.layout.dense)).max())
-        spectrum = found(1.0)
-        layout = _colored(spectrum, factor, inverse, unit)
-        short = self.short(layout)
+
+        def at(least: float) -> tuple[Dense, float, Array]:
+            spectrum = found(least)
+            layout = _colored(spectrum, factor, inverse, unit)
+            return layout, self.short(layout), spectrum.values
+
+        layout, short, values = at(1.0)
         if short <= 1:
             return layout
         # One component covers a row astray, or the answer is float32: a higher floor for all, the lowest that will do.
-        widest, lowest, more = float(spectrum.values.max()), 1.0, 1e-9
-        while short > 1 and lowest < widest:
-            lowest = min(lowest * max(short, 1 + more), widest)
-            layout = _colored(found(lowest), factor, inverse, unit)
-            short, more = self.short(layout), min(1e3 * more, 1.0)
+        layout = _lowest_safe(at, short, values)
         # That maximises nothing any more: what was there before may be better.
         if not isinstance(before, Dense) or self.family.lacks(before) or self.short(before) > 1:
             return layout
@@ -347,6 +355,31 @@ class MStep:
     def factor(self) -> Array:
         """A of F = A A'."""
         return np.asarray(np.linalg.cholesky(self.floor), np.float64)
+
+
+def _lowest_safe(at: Callable[[float], tuple[Dense, float, Array]], short: float, values: Array) -> Dense:
+    """The layout under the lowest floor, but for a factor NEAR, ``at`` which none falls short; under that of one they
+    fall ``short``, with eigenvalues ``values`` (K, d).
+
+    The smallest eigenvalue that came of a floor is where the next one begins: up to there all floors are alike.
+    """
+    low, widest, more = max(float(values.min()), 1.0), float(values.max()), MORE
+    while True:
+        high = min(low * short * (1 + more), widest)
+        layout, short, values = at(high)
+        if short <= 1:
+            break
+        if high >= widest:
+            return layout
+        low, more = max(high, float(values.min())), more * FASTER
+    while high > NEAR * low:
+        middle = float(np.sqrt(low * high))
+        tried, short, values = at(middle)
+        if short <= 1:
+            layout, high = tried, middle
+        else:
+            low = max(middle, float(values.min()))
+    return layout
 
 
 def _have_factors(layout: Dense) -> NDArray[np.bool_]:
