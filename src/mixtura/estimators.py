@@ -33,8 +33,8 @@ from mixtura.rows import Array
 from mixtura.runs import Run
 from mixtura.scanning import Scan
 from mixtura.shapes import answer_dtype, covariances_in, fits, shape_of
-from mixtura.sources import Streamed, surveyed
-from mixtura.task import MIXING, Settings, Task, settings_of, task_of, task_over
+from mixtura.sources import Streamed, Survey, surveyed
+from mixtura.task import MIXING, Task, settings_of, task_of, task_over
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -339,26 +339,19 @@ class GaussianMixture(FittedMixture):
         self._say(self.remarks_, stacklevel=3)
         return self
 
-    def _fit(self, task: Task) -> None:
-        """Run from every start, keep the best."""
+    def _fit(self, task: Task, printer: Printer | None = None) -> None:
+        """Run from every start, keep the best; ``printer`` hears of it instead of the one that ``verbose`` asks for."""
         outcomes: dict[int, Outcome] = {}
-        printer = self._printer(task)
+        printer = printer or self._printer(task)
         automatic = self.n_init == "auto"
         _, run = runs.best(task, self._starts(task, outcomes), outcomes, printer, first_sound=automatic)
         if self.on_degenerate == "drop":
             run = runs.without_degenerate(task, run, printer)
         self._keep(task, run, outcomes)
 
-    def _resume(
-        self,
-        X: ArrayLike,
-        sample_weight: ArrayLike | None,
-        begin: Mixture,
-        error_covariance: ArrayLike | None = None,
-    ) -> None:
+    def _resume(self, task: Task, begin: Mixture) -> None:
         """Run from a model that is known, a member of the family, without a word."""
         with one_blas_thread():
-            task = self._task(X, sample_weight, error_covariance=error_covariance)
             layout = suited(begin.layout, diagonal=task.problem.update.family.diagonal)
             begin = Mixture.of(begin.weights, begin.means, layout)
             run = runs.carried(task, begin, self._printer(task))
@@ -460,21 +453,19 @@ class GaussianMixture(FittedMixture):
         """What a fit needs; a task ``like`` it, of the same rows, knows their Gaussian already."""
         settings = settings_of(self.get_params(deep=False))
         if isinstance(X, Scan):
-            return self._task_over(X, settings, sample_weight, labels, error_covariance)
+            beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
+            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
+            validation.nothing_beside_a_scan(beside)
+            return self._task_over(X, surveyed(X))
         rows = self._rows(X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
         rows = replace(rows, label=known, edges=edges)
         return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like)
 
-    def _task_over(
-        self, scan: Scan, settings: Settings, sample_weight: Any, labels: Any, error_covariance: Any
-    ) -> Task:
-        """What a fit to a scan needs: of few rows the same as for an array."""
-        beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
-        beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
-        validation.nothing_beside_a_scan(beside)
+    def _task_over(self, scan: Scan, survey: Survey) -> Task:
+        """What a fit to a scan needs that has been looked at: of few rows the same as for an array."""
+        settings, engine = settings_of(self.get_params(deep=False)), self._engine()
         self._named_as(scan, reset=True)
-        survey, engine = surveyed(scan), self._engine()
         names = getattr(self, "feature_names_in_", None)
         if survey.whole:
             return task_of(settings, survey.at_hand, names, engine)

@@ -19,12 +19,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixtura import evaluate, frames, impute, start, tables, validation
-from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
+from mixtura.engine import Engine, Pairwise, make_engine
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, Rows, effective_rows, present
 from mixtura.scanning import Scan, scan
 from mixtura.shapes import answer_dtype
-from mixtura.sources import rows_of
+from mixtura.sources import each_batch
 
 T = TypeVar("T")
 
@@ -127,9 +127,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         """What ``function`` makes of the model and each batch, in their order."""
         check_is_fitted(self)
         self._named_as(scan, reset=False)
-        model, alone = self._model, Serial()
-        with one_blas_thread():
-            yield from self._engine().map(lambda rows: function(model, rows, alone), rows_of(scan))
+        return each_batch(scan, self._engine(), partial(function, self._model))
 
     def _responsibilities(self, model: Mixture, rows: Rows, engine: Engine) -> AnyArray:
         return evaluate.responsibilities(model, rows, engine, self._answer_dtype(rows))

@@ -144,7 +144,7 @@ def scan(
     if batch_rows is not None:
         validation.count(batch_rows, "batch_rows")
     if isinstance(source, str | os.PathLike):
-        return _of_files(_found(source), columns, batch_rows, weight)
+        return _of_files(found(source), columns, batch_rows, weight)
     if columns is not None or weight is not None:
         raise ValueError(
             "columns and weight are names of columns of files, got them for arrays: choose before scanning"
@@ -152,6 +152,11 @@ def scan(
     if isinstance(source, np.ndarray):
         return _of_array(source, batch_rows)
     return _of_stream(source, batch_rows)
+
+
+def names_of(source: PathLike, columns: Sequence[str] | None, weight: str | None) -> tuple[str, ...]:
+    """What the columns that :func:`scan` takes of files are called, x0, x1, ... in .npy files."""
+    return tuple(chosen(opened(found(source)[0]), columns, [] if weight is None else [weight]))
 
 
 # files ----------------------------------------------------------------------------------------------------------------
@@ -174,14 +179,14 @@ class Stamp:
         return cls(found.st_size, found.st_mtime_ns)
 
 
-def _found(pattern: PathLike) -> list[Path]:
+def found(pattern: PathLike) -> list[Path]:
     """The files that a name or a pattern stands for."""
     if os.path.exists(pattern) or not glob.has_magic(os.fspath(pattern)):
         return [Path(pattern)]
-    found = sorted(glob.glob(os.fspath(pattern), recursive=True))
-    if not found:
+    paths = sorted(glob.glob(os.fspath(pattern), recursive=True))
+    if not paths:
         raise ValueError(f"cannot read {pattern}: no file has such a name; check the pattern")
-    return [Path(path) for path in found]
+    return [Path(path) for path in paths]
 
 
 def _of_files(paths: list[Path], columns: Sequence[str] | None, batch_rows: int | None, weight: str | None) -> Scan:

@@ -390,7 +390,7 @@ def select(
 
 
 def selected(
-    X: ArrayLike,
+    X: Any,
     n_components: int | Iterable[int],
     covariance_types: str | Sequence[str],
     criterion: str,
@@ -622,7 +622,7 @@ def _settled(
         fit = found[codes[name], k]
         assert isinstance(fit, Fit)
         gm = estimator(name, k)
-        gm._resume(X, sample_weight, fit.model, error_covariance)
+        gm._resume(gm._task(X, sample_weight, error_covariance=error_covariance), fit.model)
         ended[best] = gm
         row = cells[best]
         row["n_iter"] = fit.passes + gm.n_iter_

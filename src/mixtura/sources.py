@@ -23,19 +23,26 @@ from mixtura.rows import InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Scan
 
 S = TypeVar("S", bound=Addable)
+R = TypeVar("R")
+
+NO_ROWS = "{} has no rows: at least one is needed"
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
     """What a look at all rows of a table tells.
 
-    ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight; ``at_hand``: all rows if they are
+    ``n_rows`` rows, ``n_present`` of them with a weight above 0, of ``total`` weight, ``squares`` being the sum of the
+    squared weights; ``n_missing`` values are missing, ``n_empty`` rows tell nothing.  ``at_hand``: all rows if they are
     ``whole``, else some of those present.  They say what is missing of them if anything is missing anywhere.
     """
 
     n_rows: int
     n_present: int
     total: float
+    squares: float
+    n_missing: int
+    n_empty: int
     at_hand: Rows
     whole: bool
 
@@ -58,14 +65,17 @@ def surveyed(scan: Scan) -> Survey:
 def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | None:
     """The survey; None if no rows are ``wanted`` in particular, and there are more than ``most``."""
     kept: list[Batch] = []
-    gaps, told = False, np.zeros(scan.n_features, dtype=bool)
-    n_rows, n_present, total = 0, 0, 0.0
+    told = np.zeros(scan.n_features, dtype=bool)
+    n_rows, n_present, n_missing, n_empty, total, squares = 0, 0, 0, 0, 0.0, 0.0
     for batch in scan:
         gone = checked(scan, batch)
-        gaps |= bool(gone.any())
+        missing = int(np.count_nonzero(gone))
+        n_missing += missing
+        n_empty += int(gone.all(axis=1).sum()) if missing else 0
         told |= ~gone.all(axis=0)
         n_present += len(batch.x) if batch.weight is None else int(np.count_nonzero(batch.weight))
         total += float(len(batch.x) if batch.weight is None else batch.weight.sum())
+        squares += float(len(batch.x) if batch.weight is None else batch.weight @ batch.weight)
         if wanted is None:
             kept.append(batch)
         else:
@@ -76,7 +86,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
         if wanted is None and n_rows > most:
             return None
     if n_rows == 0:
-        raise ValueError(f"{scan.described} has no rows: at least one is needed")
+        raise ValueError(NO_ROWS.format(scan.described))
     if not told.all():
         column = int(np.argmin(told))
         raise ValueError(
@@ -86,10 +96,10 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
         raise ValueError(f"the weights of {scan.described} must have a sum above 0, got {total:g}: check the column")
     x = np.concatenate([batch.x for batch in kept])
     weights = [batch.weight for batch in kept if batch.weight is not None]
-    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if gaps else None)
+    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if n_missing else None)
     if wanted is not None and rows.weight is not None:
         rows = rows[np.flatnonzero(rows.weight)]
-    return Survey(n_rows, n_present, total, rows, wanted is None)
+    return Survey(n_rows, n_present, total, squares, n_missing, n_empty, rows, wanted is None)
 
 
 def checked(scan: Scan, batch: Batch) -> NDArray[np.bool_]:
@@ -204,11 +214,35 @@ class Streamed:
         return InMemory(self.at_hand).part(n, rng)
 
 
-def rows_of(scan: Scan) -> Iterator[Rows]:
+def held_whole(scan: Scan) -> Rows | None:
+    """All rows of a scan as they are, unchecked, if they are few enough to be at hand; None if they are more."""
+    most, n_rows = most_held(scan.n_features), 0
+    if scan.n_rows is not None and scan.n_rows > most:
+        return None
+    kept: list[Batch] = []
+    for batch in scan:
+        kept.append(batch)
+        n_rows += len(batch.x)
+        if n_rows > most:
+            return None
+    if n_rows == 0:
+        raise ValueError(NO_ROWS.format(scan.described))
+    weights = [batch.weight for batch in kept if batch.weight is not None]
+    return Rows(np.concatenate([batch.x for batch in kept]), np.concatenate(weights) if weights else None)
+
+
+def each_batch(scan: Scan, engine: Engine, function: Callable[[Rows, Engine], R]) -> Iterator[R]:
+    """What ``function`` makes of the rows of each batch, which are checked, in their order."""
+    alone = Serial()
+    with one_blas_thread():
+        yield from engine.map(lambda rows: function(rows, alone), _rows_of(scan))
+
+
+def _rows_of(scan: Scan) -> Iterator[Rows]:
     """The rows of a scan, batch by batch, to be evaluated one by one."""
     empty = True
     for batch in scan:
         gone, empty = checked(scan, batch), False
         yield Rows(batch.x, batch.weight, gone if gone.any() else None)
     if empty:
-        raise ValueError(f"{scan.described} has no rows: at least one is needed")
+        raise ValueError(NO_ROWS.format(scan.described))
