@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from scipy.stats import multivariate_normal
 
-from mixtura import GaussianMixture, rows, scan
+from mixtura import GaussianMixture, rows, scan, select
 from mixtura.engine import Pairwise
-from mixtura.rows import held
+from mixtura.rows import effective_rows, held
 from refusing import refused
 
 NAMES = ["a", "b", "c"]
@@ -246,3 +247,113 @@ def test_rows_at_hand_come_from_everywhere(n: int, large) -> None:
     assert (np.diff(index) > 0).all()
     assert 0 <= index[0] <= index[-1] < n
     assert np.diff(np.append(index, n)).max() <= 2 * -(-n // 2_730)
+
+
+# select ---------------------------------------------------------------------------------------------------------------
+
+GRID = {"n_components": range(1, 6), "covariance_types": ["EII", "VVV"], "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def faint() -> np.ndarray:
+    """60,000 rows from three clusters, two of them so near each other that 2,730 rows do not tell them apart."""
+    rng = np.random.default_rng(3)
+    component = rng.choice(3, p=[0.5, 0.25, 0.25], size=60_000)
+    return np.array([[-5, 0, 0], [-0.5, 0, 0], [0.5, 0, 0]])[component] + rng.normal(size=(60_000, 3))
+
+
+def bic_of(gm: GaussianMixture, x: np.ndarray, w: np.ndarray) -> float:
+    """By its definition, n being the sum of the weights."""
+    parts = zip(gm.weights_, gm.means_, gm.mixture_.covariances, strict=True)
+    density = sum(weight * multivariate_normal(mean, covariance).pdf(x) for weight, mean, covariance in parts)
+    return float(gm.df_ * np.log(w.sum()) - 2 * (w @ np.log(density)))
+
+
+def test_few_rows_are_selected_on_as_if_they_were_an_array(X, tmp_path: Path) -> None:
+    known = pd.DataFrame(X, columns=NAMES)
+    scanned = select(scan(written(X, tmp_path / "t.parquet")), **GRID)
+    inside = select(known, **GRID)
+    for one, other in zip(scanned.records, inside.records, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    np.testing.assert_array_equal(scanned.best_.means_, inside.best_.means_)
+    assert scanned.best_.feature_names_in_.tolist() == NAMES
+    assert (scanned.finalists, scanned.n_searched) == ((), len(X))
+    assert "Searched" not in scanned.summary()
+
+
+def test_all_rows_choose_even_if_some_are_searched(faint, large) -> None:
+    """A sample bears out two components, all rows three."""
+    source = scan(faint)
+    chosen = select(source, **GRID)
+    sampled = min((one for one in chosen.records if one["status"] == "ok"), key=lambda one: one["bic"])
+    best = chosen.best_
+    assert (sampled["covariance_type"], sampled["n_components"]) == ("EII", 2)
+    assert (best.covariance_type, best.n_components) == ("EII", 3)
+    assert (chosen.n_rows, chosen.n_searched) == (60_000, len(held(60_000, 3)))
+    numbers = [one["bic"] for one in chosen.finalists]
+    assert numbers == sorted(numbers)
+    assert {("EII", 2), ("EII", 3), ("EII", 4)} <= {
+        (one["covariance_type"], one["n_components"]) for one in chosen.finalists
+    }
+    assert numbers[0] == pytest.approx(bic_of(best, faint, np.ones(len(faint))), rel=1e-10)
+    inside = select(faint, range(1, 6), "EII", random_state=0)  # more memory would make no difference
+    assert inside.best_.n_components == 3
+    assert numbers[0] == pytest.approx(inside.best_.bic(faint), abs=0.1)
+    assert best.max_iter == GaussianMixture().max_iter
+    assert not hasattr(best, "labels_")
+    said = chosen.summary()
+    assert f"Searched were {chosen.n_searched} of 60000 rows" in said
+    assert f"the {len(chosen.finalists)} models that promised most were fitted to all rows, whose BIC decided" in said
+    assert "(60000 rows" not in said
+    assert "; 60000 rows, 3 features." in said
+    assert repr(chosen) == f"Selection(EII with 3 components: bic {numbers[0]:.2f}, of 10 cells)"
+    facts = chosen.facts()
+    assert (facts["n_components"], facts["n_searched"]) == (3, chosen.n_searched)
+    assert [one["bic"] for one in facts["finalists"]] == numbers
+
+
+@pytest.mark.parametrize("effective_size", [False, True])
+def test_selection_with_weights_and_gaps(faint, tmp_path: Path, large, effective_size: bool) -> None:
+    rng = np.random.default_rng(1)
+    w = rng.integers(0, 4, len(faint))
+    x = faint[:20_000].copy()
+    w = w[: len(x)]
+    pd.DataFrame(x, columns=NAMES).assign(w=w).to_parquet(tmp_path / "t.parquet")
+    source = scan(tmp_path / "t.parquet", weight="w")
+    chosen = select(source, [1, 3], ["VII", "EII"], random_state=0, effective_size=effective_size)
+    scale = effective_rows(w.astype(float)) / w.sum() if effective_size else 1.0
+    assert chosen.finalists[0]["bic"] == pytest.approx(bic_of(chosen.best_, x, scale * w), rel=1e-10)
+    assert chosen.total_weight == pytest.approx(scale * w.sum())
+    x[rng.random(x.shape) < 0.02] = np.nan
+    gaps = select(scan(x), [1, 3], ["VII", "EII"], random_state=0)
+    assert gaps.n_missing == np.isnan(x).sum()
+    assert gaps.finalists[0]["bic"] == pytest.approx(gaps.best_.bic(x), rel=1e-10)
+    assert "sample_weight has an entry for each row" in refused(lambda: select(source, [1], sample_weight=w))
+
+
+def test_held_out_rows_choose_among_those_that_are_searched(faint, large) -> None:
+    chosen = select(scan(faint), [2, 3], ["VII", "EII"], criterion="cv", random_state=0)
+    (row,) = chosen.finalists
+    assert row["loglik"] == pytest.approx(chosen.best_.score(faint) * len(faint), rel=1e-10)
+    assert row["cv"] == max(one["cv"] for one in chosen.records)
+    assert "held out in turn" in chosen.summary()
+
+
+def test_what_collapses_on_all_rows_gives_its_place_to_another(faint, large, monkeypatch) -> None:
+    own = GaussianMixture._resume
+
+    def resume(gm, task, begin):
+        own(gm, task, begin)
+        if (gm.covariance_type, gm.n_components) == ("EII", 3):
+            gm.remarks_["degenerate"] = "a component collapsed"
+            gm.diagnostics_[0]["state"] = "collapsed"
+
+    monkeypatch.setattr(GaussianMixture, "_resume", resume)
+    chosen = select(scan(faint), **GRID)
+    assert (chosen.best_.covariance_type, chosen.best_.n_components) != ("EII", 3)
+    gone = [one for one in chosen.records if (one["covariance_type"], one["n_components"]) == ("EII", 3)]
+    assert (gone[0]["status"], gone[0]["reason"]) == ("collapsed", "components collapsed")
+    assert [one["status"] for one in chosen.finalists].count("collapsed") == 1
+    assert len(chosen.finalists) > 5
+    assert np.isnan(chosen.finalists[-1]["bic"])
+    assert chosen.facts()["finalists"][-1]["bic"] is None

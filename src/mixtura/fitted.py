@@ -339,7 +339,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         effective_size: bool = False,
     ) -> evaluate.Totals:
         if isinstance(X, Scan):
-            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size)
+            return self._totals_of_scan(X, sample_weight, error_covariance, effective_size=effective_size)
         model, rows, engine = self._evaluated(X, error_covariance, sample_weight)
         totals = evaluate.totals(model, rows[present(rows.weight)], engine)
         if not validation.switch(effective_size, "effective_size") or rows.weight is None:
@@ -347,7 +347,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         return totals * (effective_rows(rows.weight) / totals.count)
 
     def _totals_of_scan(
-        self, scan: Scan, sample_weight: Any, error_covariance: Any, effective_size: bool
+        self, scan: Scan, sample_weight: Any, error_covariance: Any, *, effective_size: bool
     ) -> evaluate.Totals:
         validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
 
