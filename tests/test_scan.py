@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +190,64 @@ def test_a_part_that_lacks_a_column_or_has_it_of_another_type(X, tmp_path: Path)
     assert f"the column 'b' of {odd} holds" in refused(lambda: scan(pattern))
     frame.assign(b=np.float32(1.0)).to_parquet(odd)
     assert scan(pattern).n_rows == len(X)
+
+
+@pytest.mark.parametrize("kind", [pa.int32(), pa.decimal128(13, 3), pa.float32(), pa.bool_()])
+def test_a_part_that_has_numbers_of_another_type(tmp_path: Path, large, kind: pa.DataType) -> None:
+    x = np.random.default_rng(0).integers(0, 2, size=(9_000, 3)).astype(float)
+    pattern = parts(x, tmp_path, ".parquet")
+    odd = tmp_path / "part-1.parquet"
+    table = pyarrow.parquet.read_table(odd)
+    pyarrow.parquet.write_table(table.set_column(1, "b", table["b"].cast(pa.int32()).cast(kind)), odd)
+    gm = GaussianMixture(1).fit(scan(pattern))
+    np.testing.assert_allclose(gm.means_[0], x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(gm.covariances_[0], np.cov(x.T, bias=True), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".csv", ".npy"])
+def test_a_file_that_is_deleted_in_the_middle_of_a_fit(X, tmp_path: Path, large, ending: str) -> None:
+    pattern = parts(X, tmp_path, ending)
+    table = scan(pattern)
+    steps = GaussianMixture(2, random_state=0).fit_iter(table)
+    next(steps)
+    gone = tmp_path / f"part-1{ending}"
+    gone.unlink()
+    message = refused(lambda: list(steps))
+    assert f"cannot read {gone}: no such file" in message
+    assert "put it back and start again" in message
+    known = X if ending == ".npy" else pd.DataFrame(X, columns=NAMES)
+    gm = GaussianMixture(2, random_state=0).fit(known)
+    before = sorted(os.listdir(tmp_path))
+    assert f"cannot read {gone}" in refused(lambda: gm.predict_to(tmp_path / "o.csv", table))
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+FULL = """
+import resource, sys
+import numpy as np
+from mixtura import GaussianMixture, scan
+gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0] * 3, [4.0] * 3], [1.0, 1.0], "spherical")
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+x = np.random.default_rng(0).normal(2, 2, size=(100_000, 3))
+try:
+    gm.predict_to(sys.argv[1], scan(x, batch_rows=5_000), proba=True, density=True)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit that POSIX sets")
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"o{ending}"
+    for before in (None, b"what was there before"):
+        if before is not None:
+            out.write_bytes(before)
+        done = subprocess.run([sys.executable, "-c", FULL, str(out)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"cannot write {out}: file too large; choose another place\n"
+        assert os.listdir(tmp_path) == ([] if before is None else [out.name])
+        assert before is None or out.read_bytes() == before
 
 
 def test_a_stream_that_is_not_the_same_each_time(X, large) -> None:
