@@ -71,7 +71,7 @@ def nothing(model: np.ndarray, batch: Batch) -> Partial:
 
 def empty_round(x: Any, rounds: int) -> float:
     """Median seconds of a round that sends and brings what a pass does, and works on nothing."""
-    table = there.surveyed_there(there.collected(x))[1]
+    table = there.looked_at(there.collected(x)).collection
     seconds = []
     for _ in range(rounds + 1):
         began = time.perf_counter()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -23,9 +24,11 @@ import pytest
 from pyarrow import parquet
 
 import mixtura
-from mixtura import GaussianMixture, Mixture, io, select
+from mixtura import GaussianMixture, Mixture, io, scan, select
+from mixtura import rows as held_rows
 from mixtura.cli import main
-from mixtura.reading import Table, read_table
+from mixtura.reading import read_table
+from mixtura.scanning import Scan
 
 Run = Callable[..., tuple[int, str, str]]
 FAITHFUL = str(files("mixtura") / "data" / "faithful.csv")
@@ -580,12 +583,12 @@ def test_without_an_extra_it_is_named(
 
 
 def test_warnings_are_a_line(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def warning(*arguments: Any, **named: Any) -> Table:
+    def warning(*arguments: Any, **named: Any) -> Scan:
         warnings.warn("a component\nis empty", UserWarning, stacklevel=1)
         warnings.warn("an argument has a new name", DeprecationWarning, stacklevel=1)
-        return read_table(*arguments, **named)
+        return scan(*arguments, **named)
 
-    monkeypatch.setattr("mixtura.cli.read_table", warning)
+    monkeypatch.setattr("mixtura.cli.scan", warning)
     status, _, err = run("fit", FAITHFUL, "-k", 1)
     assert (status, err) == (0, "mixtura: warning: a component is empty\n")
 
@@ -677,6 +680,189 @@ def test_progress_is_for_a_terminal_only(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["n_components"] == 2
     assert "fitting 2 components" in shown or "log-likelihood" in shown
     assert "Traceback" not in shown
+
+
+# larger than memory ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """10,000 rows of three features in three files, some values missing, and a column of weights."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 1, (6_000, 3)), rng.normal(5, 1, (4_000, 3))])[rng.permutation(10_000)]
+    x[rng.random(x.shape) < 0.01] = np.nan
+    x[5_000] = np.nan
+    frame = pd.DataFrame(x, columns=["a", "b", "c"]).assign(w=rng.integers(1, 4, 10_000))
+    for number, part in enumerate(np.array_split(np.arange(10_000), 3)):
+        frame.iloc[part].to_parquet(tmp_path / f"part-{number}.parquet")
+        frame.iloc[part].to_csv(tmp_path / f"part-{number}.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_rows, "HELD_BYTES", 1 << 16)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_files_that_are_larger_than_memory(run: Run, large: Path, little_memory: None, ending: str) -> None:
+    data, model, picture = large / f"part-*.{ending}", large / "m.json", large / "p.png"
+    asked = ("fit", data, "-k", 2, "--weight", "w", "--json", "--out", model, "--plot", picture)
+    status, printed, err = run(*asked)
+    assert status == 0
+    frame = pd.concat([pd.read_parquet(large / f"part-{number}.parquet") for number in range(3)])
+    x = frame[["a", "b", "c"]]
+    missing, empty = int(x.isna().sum().sum()), int(x.isna().all(axis=1).sum())
+    assert err == (
+        f"mixtura: {missing} of 30000 values are missing: rows count by what is known of them; "
+        f"of {empty} row nothing is known\n"
+    )
+    facts = json.loads(printed)
+    gm = GaussianMixture(2, random_state=0).fit(x, sample_weight=frame["w"])
+    assert (facts["fit"]["n_rows"], facts["n_missing"]) == (10_000, missing)
+    assert facts["feature_names"] == ["a", "b", "c"]
+    assert facts["fit"]["loglik"] == pytest.approx(gm.loglik_, abs=0.1)  # the floor's scale is that of a sample
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    known = GaussianMixture.load(model)
+    status, printed, err = run("predict", model, data, "--proba", "--density")
+    assert (status, err.count("values are missing")) == (0, 1)
+    out = large / "o.parquet"
+    status, said, _ = run("predict", model, data, "--proba", "--density", "-o", out)
+    assert said == f"10000 rows written to {out}: label, p0, p1, log_density\n"
+    for table in (read_table(out), read_table(io.write_whole(large / "o.csv", printed))):
+        np.testing.assert_array_equal(table.x[:, 0], known.predict(x))
+        np.testing.assert_allclose(table.x[:, 1:3], known.predict_proba(x), rtol=1e-9, atol=1e-300)
+        np.testing.assert_allclose(table.x[:, 3], known.score_samples(x), rtol=1e-9)
+
+
+def test_few_rows_in_several_files_are_those_of_one(run: Run, large: Path) -> None:
+    """As long as there is memory for them; and with labels in any case."""
+    frame = pd.concat([pd.read_csv(large / f"part-{number}.csv") for number in range(3)])
+    frame["known"] = np.where(frame["a"] < 0, 0.0, np.nan)
+    frame.to_csv(large / "whole.csv", index=False)
+    for number, part in enumerate(np.array_split(np.arange(10_000), 3)):
+        frame.iloc[part].to_csv(large / f"told-{number}.csv", index=False)
+    for asked in (["--columns", "b,a"], ["--labels", "known", "--weight", "w"]):
+        several, whole = (
+            json.loads(run("fit", large / name, "-k", 2, *asked, "--json")[1]) for name in ("told-*.csv", "whole.csv")
+        )
+        assert several.pop("data") != whole.pop("data")
+        assert several == whole
+
+
+def test_columns_of_npy_files_that_are_larger_than_memory(run: Run, tmp_path: Path, little_memory: None) -> None:
+    x = np.random.default_rng(0).normal(size=(10_000, 4)) * [1, 10, 100, 1000]
+    np.save(tmp_path / "t.npy", x)
+    model = tmp_path / "m.json"
+    asked = ("--columns", "x3,x1", "--type", "diag")
+    facts = json.loads(run("fit", tmp_path / "t.npy", "-k", 1, *asked, "--json", "--out", model)[1])
+    assert facts["feature_names"] == ["x3", "x1"]
+    assert facts["components"][0]["sd"] == pytest.approx(x[:, [3, 1]].std(axis=0), rel=1e-9)
+    # The model knows which columns it has seen.
+    printed = run("predict", model, tmp_path / "t.npy", "--density")[1]
+    found = np.array([line.split(",")[1] for line in printed.splitlines()[1:]], dtype=float)
+    np.testing.assert_allclose(found, GaussianMixture.load(model).mixture_.logpdf(x[:, [3, 1]]), rtol=1e-9)
+
+
+def test_what_is_wrong_with_a_file_that_is_larger_than_memory(
+    says_no: Callable[..., str], large: Path, little_memory: None
+) -> None:
+    model = GaussianMixture(2, random_state=0).fit(pd.read_parquet(large / "part-0.parquet")[["a", "b", "c"]])
+    path = model.save(large / "m.json")
+    frame = pd.read_parquet(large / "part-2.parquet")
+    frame.loc[frame.index[17], "b"] = np.inf
+    frame.to_parquet(large / "part-2.parquet")
+    before = sorted(os.listdir(large))
+    data, out = large / "part-*.parquet", large / "o.csv"
+    for asked in (("fit", data, "-k", 2), ("predict", path, data, "-o", out)):
+        said = says_no(*asked)
+        assert "inf in column 'b', 6684 rows into row group 0 of" in said
+        assert "part-2.parquet" in said
+    assert sorted(os.listdir(large)) == before
+    assert "has no column 'd'" in says_no("fit", data, "-k", 2, "--columns", "d")
+    assert "no file has such a name" in says_no("fit", large / "none-*.csv", "-k", 2)
+
+
+LITTLE = """
+import sys
+from mixtura import rows
+rows.HELD_BYTES = 1 << 16
+from mixtura.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@posix
+@pytest.mark.parametrize(("columns", "ending"), [("300", "parquet"), ("20", "csv")])
+def test_the_bar_of_rows_is_for_a_terminal_only(large: Path, columns: str, ending: str) -> None:
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": columns}
+    model = large / "m.json"
+    asked = ["fit", str(large / f"part-*.{ending}"), "-k", "2", "--json", "--out", str(model)]
+    printed, shown = on_a_terminal([sys.executable, "-c", LITTLE, *asked], environment)
+    assert json.loads(printed)["n_components"] == 2
+    assert "Traceback" not in shown
+    if columns == "300":
+        assert "looking at" in shown
+        assert re.search(r"pass \d+: log-likelihood per row -\d+\.\d+, gained ", shown)
+        assert "10,000 of 10,000 rows" in shown
+    # Nothing of it is left: what stays on the screen is what is said.
+    left = screen(shown)
+    assert [line for line in left if line] == [line for line in left if "values are missing" in line]
+    printed, shown = on_a_terminal([sys.executable, "-c", LITTLE, "predict", str(model), asked[1]], environment)
+    assert printed.splitlines()[0] == "label"
+    assert len(printed.splitlines()) == 10_001
+    done = subprocess.run([sys.executable, "-c", LITTLE, *asked], capture_output=True, text=True, env=environment)
+    assert done.stderr.count("\n") == 1
+    assert "values are missing" in done.stderr
+
+
+def on_a_terminal(asked: list[str], environment: dict[str, str]) -> tuple[str, str]:
+    """Standard output, and what a terminal in the place of standard error is sent."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=theirs, env=environment) as one:
+        os.close(theirs)
+        shown: list[bytes] = []
+        listener = threading.Thread(target=_heard, args=(ours, shown))
+        listener.start()
+        printed = one.communicate()[0].decode()
+    listener.join()
+    os.close(ours)
+    assert one.returncode == 0
+    return printed, b"".join(shown).decode()
+
+
+def _heard(terminal: int, shown: list[bytes]) -> None:
+    while True:
+        try:
+            part = os.read(terminal, 65_536)
+        except OSError:  # the other end is closed
+            return
+        if not part:
+            return
+        shown.append(part)
+
+
+def screen(shown: str) -> list[str]:
+    """The lines that a terminal is left with: of the sequences that rich sends, those that move or erase."""
+    lines, row, column = [""], 0, 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", shown):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece == "\r":
+            column = 0
+        elif piece.startswith("\x1b"):
+            if piece.endswith("A"):
+                row = max(row - int(piece[2:-1] or 1), 0)
+            elif piece.endswith("K"):
+                lines[row] = "" if piece == "\x1b[2K" else lines[row][:column]
+        else:
+            lines[row] = lines[row][:column].ljust(column) + piece + lines[row][column + len(piece) :]
+            column += len(piece)
+    return lines
 
 
 # select ------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from scipy.stats import multivariate_normal
 
-from mixtura import GaussianMixture, rows, scan
+from mixtura import GaussianMixture, rows, scan, select
 from mixtura.engine import Pairwise
-from mixtura.rows import held
+from mixtura.rows import effective_rows, held
 from refusing import refused
 
 NAMES = ["a", "b", "c"]
@@ -200,6 +203,64 @@ def test_a_part_that_lacks_a_column_or_has_it_of_another_type(X, tmp_path: Path)
     assert scan(pattern).n_rows == len(X)
 
 
+@pytest.mark.parametrize("kind", [pa.int32(), pa.decimal128(13, 3), pa.float32(), pa.bool_()])
+def test_a_part_that_has_numbers_of_another_type(tmp_path: Path, large, kind: pa.DataType) -> None:
+    x = np.random.default_rng(0).integers(0, 2, size=(9_000, 3)).astype(float)
+    pattern = parts(x, tmp_path, ".parquet")
+    odd = tmp_path / "part-1.parquet"
+    table = pyarrow.parquet.read_table(odd)
+    pyarrow.parquet.write_table(table.set_column(1, "b", table["b"].cast(pa.int32()).cast(kind)), odd)
+    gm = GaussianMixture(1).fit(scan(pattern))
+    np.testing.assert_allclose(gm.means_[0], x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(gm.covariances_[0], np.cov(x.T, bias=True), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".feather", ".csv", ".npy"])
+def test_a_file_that_is_deleted_in_the_middle_of_a_fit(X, tmp_path: Path, large, ending: str) -> None:
+    pattern = parts(X, tmp_path, ending)
+    table = scan(pattern)
+    steps = GaussianMixture(2, random_state=0).fit_iter(table)
+    next(steps)
+    gone = tmp_path / f"part-1{ending}"
+    gone.unlink()
+    message = refused(lambda: list(steps))
+    assert f"cannot read {gone}: no such file" in message
+    assert "put it back and start again" in message
+    known = X if ending == ".npy" else pd.DataFrame(X, columns=NAMES)
+    gm = GaussianMixture(2, random_state=0).fit(known)
+    before = sorted(os.listdir(tmp_path))
+    assert f"cannot read {gone}" in refused(lambda: gm.predict_to(tmp_path / "o.csv", table))
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+FULL = """
+import resource, sys
+import numpy as np
+from mixtura import GaussianMixture, scan
+gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0] * 3, [4.0] * 3], [1.0, 1.0], "spherical")
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+x = np.random.default_rng(0).normal(2, 2, size=(100_000, 3))
+try:
+    gm.predict_to(sys.argv[1], scan(x, batch_rows=5_000), proba=True, density=True)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit that POSIX sets")
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"o{ending}"
+    for before in (None, b"what was there before"):
+        if before is not None:
+            out.write_bytes(before)
+        done = subprocess.run([sys.executable, "-c", FULL, str(out)], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"cannot write {out}: file too large; choose another place\n"
+        assert os.listdir(tmp_path) == ([] if before is None else [out.name])
+        assert before is None or out.read_bytes() == before
+
+
 def test_a_stream_that_is_not_the_same_each_time(X, large) -> None:
     batches = np.array_split(X, 13)
 
@@ -257,3 +318,113 @@ def test_rows_at_hand_come_from_everywhere(n: int, large) -> None:
     assert (np.diff(index) > 0).all()
     assert 0 <= index[0] <= index[-1] < n
     assert np.diff(np.append(index, n)).max() <= 2 * -(-n // 2_730)
+
+
+# select ---------------------------------------------------------------------------------------------------------------
+
+GRID = {"n_components": range(1, 6), "covariance_types": ["EII", "VVV"], "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def faint() -> np.ndarray:
+    """60,000 rows from three clusters, two of them so near each other that 2,730 rows do not tell them apart."""
+    rng = np.random.default_rng(3)
+    component = rng.choice(3, p=[0.5, 0.25, 0.25], size=60_000)
+    return np.array([[-5, 0, 0], [-0.5, 0, 0], [0.5, 0, 0]])[component] + rng.normal(size=(60_000, 3))
+
+
+def bic_of(gm: GaussianMixture, x: np.ndarray, w: np.ndarray) -> float:
+    """By its definition, n being the sum of the weights."""
+    parts = zip(gm.weights_, gm.means_, gm.mixture_.covariances, strict=True)
+    density = sum(weight * multivariate_normal(mean, covariance).pdf(x) for weight, mean, covariance in parts)
+    return float(gm.df_ * np.log(w.sum()) - 2 * (w @ np.log(density)))
+
+
+def test_few_rows_are_selected_on_as_if_they_were_an_array(X, tmp_path: Path) -> None:
+    known = pd.DataFrame(X, columns=NAMES)
+    scanned = select(scan(written(X, tmp_path / "t.parquet")), **GRID)
+    inside = select(known, **GRID)
+    for one, other in zip(scanned.records, inside.records, strict=True):
+        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    np.testing.assert_array_equal(scanned.best_.means_, inside.best_.means_)
+    assert scanned.best_.feature_names_in_.tolist() == NAMES
+    assert (scanned.finalists, scanned.n_searched) == ((), len(X))
+    assert "Searched" not in scanned.summary()
+
+
+def test_all_rows_choose_even_if_some_are_searched(faint, large) -> None:
+    """A sample bears out two components, all rows three."""
+    source = scan(faint)
+    chosen = select(source, **GRID)
+    sampled = min((one for one in chosen.records if one["status"] == "ok"), key=lambda one: one["bic"])
+    best = chosen.best_
+    assert (sampled["covariance_type"], sampled["n_components"]) == ("EII", 2)
+    assert (best.covariance_type, best.n_components) == ("EII", 3)
+    assert (chosen.n_rows, chosen.n_searched) == (60_000, len(held(60_000, 3)))
+    numbers = [one["bic"] for one in chosen.finalists]
+    assert numbers == sorted(numbers)
+    assert {("EII", 2), ("EII", 3), ("EII", 4)} <= {
+        (one["covariance_type"], one["n_components"]) for one in chosen.finalists
+    }
+    assert numbers[0] == pytest.approx(bic_of(best, faint, np.ones(len(faint))), rel=1e-10)
+    inside = select(faint, range(1, 6), "EII", random_state=0)  # more memory would make no difference
+    assert inside.best_.n_components == 3
+    assert numbers[0] == pytest.approx(inside.best_.bic(faint), abs=0.1)
+    assert best.max_iter == GaussianMixture().max_iter
+    assert not hasattr(best, "labels_")
+    said = chosen.summary()
+    assert f"Searched were {chosen.n_searched} of 60000 rows" in said
+    assert f"the {len(chosen.finalists)} models that promised most were fitted to all rows, whose BIC decided" in said
+    assert "(60000 rows" not in said
+    assert "; 60000 rows, 3 features." in said
+    assert repr(chosen) == f"Selection(EII with 3 components: bic {numbers[0]:.2f}, of 10 cells)"
+    facts = chosen.facts()
+    assert (facts["n_components"], facts["n_searched"]) == (3, chosen.n_searched)
+    assert [one["bic"] for one in facts["finalists"]] == numbers
+
+
+@pytest.mark.parametrize("effective_size", [False, True])
+def test_selection_with_weights_and_gaps(faint, tmp_path: Path, large, effective_size: bool) -> None:
+    rng = np.random.default_rng(1)
+    w = rng.integers(0, 4, len(faint))
+    x = faint[:20_000].copy()
+    w = w[: len(x)]
+    pd.DataFrame(x, columns=NAMES).assign(w=w).to_parquet(tmp_path / "t.parquet")
+    source = scan(tmp_path / "t.parquet", weight="w")
+    chosen = select(source, [1, 3], ["VII", "EII"], random_state=0, effective_size=effective_size)
+    scale = effective_rows(w.astype(float)) / w.sum() if effective_size else 1.0
+    assert chosen.finalists[0]["bic"] == pytest.approx(bic_of(chosen.best_, x, scale * w), rel=1e-10)
+    assert chosen.total_weight == pytest.approx(scale * w.sum())
+    x[rng.random(x.shape) < 0.02] = np.nan
+    gaps = select(scan(x), [1, 3], ["VII", "EII"], random_state=0)
+    assert gaps.n_missing == np.isnan(x).sum()
+    assert gaps.finalists[0]["bic"] == pytest.approx(gaps.best_.bic(x), rel=1e-10)
+    assert "sample_weight has an entry for each row" in refused(lambda: select(source, [1], sample_weight=w))
+
+
+def test_held_out_rows_choose_among_those_that_are_searched(faint, large) -> None:
+    chosen = select(scan(faint), [2, 3], ["VII", "EII"], criterion="cv", random_state=0)
+    (row,) = chosen.finalists
+    assert row["loglik"] == pytest.approx(chosen.best_.score(faint) * len(faint), rel=1e-10)
+    assert row["cv"] == max(one["cv"] for one in chosen.records)
+    assert "held out in turn" in chosen.summary()
+
+
+def test_what_collapses_on_all_rows_gives_its_place_to_another(faint, large, monkeypatch) -> None:
+    own = GaussianMixture._resume
+
+    def resume(gm, task, begin):
+        own(gm, task, begin)
+        if (gm.covariance_type, gm.n_components) == ("EII", 3):
+            gm.remarks_["degenerate"] = "a component collapsed"
+            gm.diagnostics_[0]["state"] = "collapsed"
+
+    monkeypatch.setattr(GaussianMixture, "_resume", resume)
+    chosen = select(scan(faint), **GRID)
+    assert (chosen.best_.covariance_type, chosen.best_.n_components) != ("EII", 3)
+    gone = [one for one in chosen.records if (one["covariance_type"], one["n_components"]) == ("EII", 3)]
+    assert (gone[0]["status"], gone[0]["reason"]) == ("collapsed", "components collapsed")
+    assert [one["status"] for one in chosen.finalists].count("collapsed") == 1
+    assert len(chosen.finalists) > 5
+    assert np.isnan(chosen.finalists[-1]["bic"])
+    assert chosen.facts()["finalists"][-1]["bic"] is None

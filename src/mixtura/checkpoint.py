@@ -33,7 +33,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,10 @@ from mixtura.io import PathLike, check_writable, reason, write_whole
 from mixtura.mixture import Mixture
 from mixtura.rows import InMemory, Rows, Source
 from mixtura.scanning import Batch, Scan
-from mixtura.sources import Survey
 from mixtura.statistics import Partial, Statistics
+
+if TYPE_CHECKING:
+    from mixtura.sources import Survey
 
 S = TypeVar("S", bound=Addable)
 

@@ -17,23 +17,28 @@ import sys
 import textwrap
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura import GaussianMixture, Mixture, Selection, __version__, evaluate, io, validation
+from mixtura import GaussianMixture, Mixture, Selection, __version__, evaluate, io, scan, validation
 from mixtura.em import Reason
-from mixtura.engine import make_engine
+from mixtura.engine import Engine, make_engine
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
+from mixtura.progress import Teller, reading
 from mixtura.reading import Table, feature_names, read_table
-from mixtura.rows import UNKNOWN, Rows
+from mixtura.rows import UNKNOWN, AnyArray, Rows
+from mixtura.scanning import Scan, found, left_out, names_of
 from mixtura.select import CRITERIA, selected
+from mixtura.sources import Streamed, each_batch, held_whole, surveyed
 from mixtura.summary import counted, facts_of, facts_of_fit, text_of
-from mixtura.tables import check_table, write_table, write_text
+from mixtura.tables import appending_text, check_table, write_table, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,8 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mixtura",
         description="Gaussian mixture models on tables.",
-        epilog="DATA is a file in CSV, TSV, Parquet, Feather or .npy; its numeric columns are used "
-        "unless some are named.  Cells that are empty or NA are missing values.",
+        epilog="DATA is a file in CSV, TSV, Parquet, Feather, Arrow or .npy, or a pattern of several in quotes; its "
+        "numeric columns are used unless some are named.  Cells that are empty or NA are missing values.  A table that "
+        "is larger than memory is read again for each pass.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"mixtura {__version__}")
@@ -141,7 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--labels",
         metavar="COLUMN",
-        help="column with the component of each row, 0, 1, ..., as far as it is known: -1 or empty where not",
+        help="column with the component of each row, 0, 1, ..., as far as it is known: -1 or empty where not (the "
+        "table is then held in memory)",
     )
     fit.add_argument("--out", metavar="FILE", help="write the model, as JSON")
     fit.add_argument("--plot", metavar="FILE", help="draw the model and the rows: .png, .svg, .pdf")
@@ -206,7 +213,7 @@ def _add_errors(parser: _Parser) -> None:
         type=_names,
         metavar="A,B",
         help="columns of standard errors (standard deviations, in the units of the values), one for each column that "
-        "is used, in the same order",
+        "is used, in the same order (the table is then held in memory)",
     )
 
 
@@ -300,8 +307,9 @@ def _demo(arguments: argparse.Namespace) -> None:
         f"Old Faithful, a geyser in Yellowstone: {len(table.x)} eruptions, how long each lasted\n"
         "and how long it was until the next, in minutes (Azzalini and Bowman 1990).\n"
     )
-    gm = _fitted(table, GaussianMixture(2, random_state=0))
-    print(text_of(facts_of_fit(gm, table), _width()))
+    gm = GaussianMixture(2, random_state=0)
+    _fit_to_table(gm, table, None)
+    print(text_of(facts_of_fit(gm, table.n_missing), _width()))
     print("\nIn plain words, there are two kinds of eruption:")
     lengths = np.argsort(gm.means_[:, 0])
     for kind, k in zip(("short", "long"), lengths, strict=True):
@@ -334,21 +342,24 @@ def _fit(arguments: argparse.Namespace) -> None:
         _check_picture(arguments.plot)
     if arguments.checkpoint is not None:
         io.check_writable(arguments.checkpoint)
-    with _progress(f"reading {arguments.data}"):
-        table = read_table(
-            arguments.data, arguments.columns, arguments.weight, errors=arguments.errors, labels=arguments.labels
-        )
+    table = _read(arguments.data, arguments.columns, arguments.weight, arguments.errors, arguments.labels)
     gm = GaussianMixture(arguments.k, covariance_type=arguments.type, random_state=arguments.seed)
-    _fitted(table, gm, arguments.checkpoint)
+    if isinstance(table, Scan):
+        x, n_missing = _fit_to_scan(gm, table, arguments.checkpoint)
+    else:
+        x, n_missing = _fit_to_table(gm, table, arguments.checkpoint)
+    if gm.stop_reason_ is Reason.INTERRUPTED:  # a command that is stopped leaves no results that look whole
+        raise KeyboardInterrupt
+    _say_remarks(gm)
     if arguments.out is not None:
         gm.save(arguments.out)
     if arguments.plot is not None:
-        _draw(arguments.plot, (7.0, 5.0), lambda figure: gm.plot(table.x, ax=figure.subplots()))
+        _draw(arguments.plot, (7.0, 5.0), lambda figure: gm.plot(x, ax=figure.subplots()))
     facts = {
         "data": arguments.data,
         "model": arguments.out,
         "plot": arguments.plot,
-        **facts_of_fit(gm, table),
+        **facts_of_fit(gm, n_missing),
     }
     if arguments.json:
         print(io.dumps(facts))
@@ -364,29 +375,48 @@ def _check_values(table: Table) -> None:
     """Refuse what no model can be fitted to, by the names of the columns, and say what is missing."""
     validation.finite(table.x, table.names, missing=True)
     validation.some_told(validation.missing(table.x), table.names)
-    _say_missing(table)
+    _say_missing(table.x.size, *_n_missing(table.x))
 
 
-def _say_missing(table: Table) -> None:
-    if table.empty:
-        _say(f"left out {', '.join(table.empty)}: no values")
-    if table.n_missing:
-        empty = int(np.isnan(table.x).all(axis=1).sum())
-        nothing = f"; of {counted(empty, 'row')} nothing is known" if empty else ""
-        are = "is" if table.n_missing == 1 else "are"
-        _say(f"{table.n_missing} of {table.x.size} values {are} missing: rows count by what is known of them{nothing}")
+def _n_missing(x: AnyArray) -> tuple[int, int]:
+    """How many values are missing, and of how many rows nothing is known."""
+    gone = np.isnan(x)
+    return int(gone.sum()), int(gone.all(axis=1).sum())
 
 
-def _fitted(table: Table, gm: GaussianMixture, checkpoint: str | None = None) -> GaussianMixture:
+def _say_missing(n_values: int, n_missing: int, n_empty: int) -> None:
+    if n_missing:
+        nothing = f"; of {counted(n_empty, 'row')} nothing is known" if n_empty else ""
+        are = "is" if n_missing == 1 else "are"
+        _say(f"{n_missing} of {n_values} values {are} missing: rows count by what is known of them{nothing}")
+
+
+def _fit_to_table(gm: GaussianMixture, table: Table, checkpoint: str | None) -> tuple[AnyArray, int]:
+    """Fit to what is in memory; rows to draw, and how many values are missing."""
     _check_values(table)
     errors = validation.standard_errors(table.errors, table.x, table.names)
     labels = None if table.labels is None else np.where(np.isnan(table.labels), UNKNOWN, table.labels)
-    rows = counted(len(table.x), "row")
-    with _progress(f"fitting {counted(gm.n_components, 'component')} to {rows}"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module=__name__)  # said below
-        gm.fit(table.x, sample_weight=table.weight, labels=labels, error_covariance=errors, checkpoint=checkpoint)
-    if gm.stop_reason_ is Reason.INTERRUPTED:  # a command that is stopped leaves no results that look whole
-        raise KeyboardInterrupt
+    what = f"fitting {counted(gm.n_components, 'component')} to {counted(len(table.x), 'row')}"
+    with _progress(what) as say:
+        task = partial(gm._task, table.x, table.weight, labels, errors)
+        gm._fit_kept(task, checkpoint, partial(Teller.of, lambda text: say(f"{what}: {text}")))
+    # The rows came without their names, which scikit-learn takes from data frames only.
+    gm.feature_names_in_ = np.array(table.names, dtype=object)
+    return table.x, table.n_missing
+
+
+def _fit_to_scan(gm: GaussianMixture, table: Scan, checkpoint: str | None) -> tuple[AnyArray, int]:
+    """Fit to what is larger than memory; some of the rows to draw, and how many values are missing."""
+    with _reading(f"looking at {table.described}", table) as (_, watched):
+        survey = surveyed(watched)
+    _say_missing(survey.n_rows * table.n_features, survey.n_missing, survey.n_empty)
+    what = f"fitting {counted(gm.n_components, 'component')} to {counted(survey.n_rows, 'row')}"
+    with _reading(what, replace(table, n_rows=survey.n_rows)) as (say, watched):
+        gm._fit_kept(partial(gm._task_over, Streamed(survey, watched)), checkpoint, partial(Teller.of, say))
+    return survey.at_hand.x, survey.n_missing
+
+
+def _say_remarks(gm: GaussianMixture) -> None:
     for subject, remark in gm.remarks_.items():
         if subject != "convergence":  # said in words that suit a command
             _say(f"warning: {remark}")
@@ -395,9 +425,6 @@ def _fitted(table: Table, gm: GaussianMixture, checkpoint: str | None = None) ->
             f"warning: the fit had not converged after {counted(gm.n_iter_, 'pass', 'passes')}: "
             "its numbers would still change a little, and fewer components may suit the rows better"
         )
-    # The rows came without their names, which scikit-learn takes from data frames only.
-    gm.feature_names_in_ = np.array(table.names, dtype=object)
-    return gm
 
 
 def _select(arguments: argparse.Namespace) -> None:
@@ -407,24 +434,31 @@ def _select(arguments: argparse.Namespace) -> None:
         check_table(arguments.table)
     if arguments.plot is not None:
         _check_picture(arguments.plot)
-    with _progress(f"reading {arguments.data}"):
-        table = read_table(arguments.data, arguments.columns, arguments.weight, errors=arguments.errors)
-    _check_values(table)
-    errors = validation.standard_errors(table.errors, table.x, table.names)
-    with _progress("comparing models") as say:
-        selection = selected(
-            table.x,
-            arguments.k,
-            arguments.types,
-            arguments.criterion,
-            sample_weight=table.weight,
-            time_budget=arguments.time,
-            random_state=arguments.seed,
-            error_covariance=errors,
-            effective_size=arguments.effective_size,
-            progress=lambda done, total: say(f"comparing models: {done} of {total}"),
-            names=table.names,
-        )
+    table = _read(arguments.data, arguments.columns, arguments.weight, arguments.errors)
+    asked = partial(
+        selected,
+        n_components=arguments.k,
+        covariance_types=arguments.types,
+        criterion=arguments.criterion,
+        time_budget=arguments.time,
+        random_state=arguments.seed,
+        effective_size=arguments.effective_size,
+    )
+    if isinstance(table, Scan):
+        with _reading("comparing models", table) as (say, watched):
+            selection = asked(watched, progress=_compared(say))
+        _say_missing(selection.n_rows * selection.n_features, selection.n_missing, 0)
+    else:
+        _check_values(table)
+        errors = validation.standard_errors(table.errors, table.x, table.names)
+        with _progress("comparing models") as say:
+            selection = asked(
+                table.x,
+                sample_weight=table.weight,
+                error_covariance=errors,
+                names=table.names,
+                progress=_compared(say),
+            )
     if arguments.table is not None:
         columns = {key: np.array([one[key] for one in selection.records]) for key in selection.records[0]}
         write_table(arguments.table, columns)
@@ -433,16 +467,21 @@ def _select(arguments: argparse.Namespace) -> None:
         gm.save(arguments.out)
     if arguments.plot is not None:
         _draw(arguments.plot, (8.0, 5.0), lambda figure: selection.plot(ax=figure.subplots()))
+    best = facts_of_fit(gm, selection.n_missing)
     if arguments.json:
         files = {"model": arguments.out, "plot": arguments.plot, "table_file": arguments.table}
-        print(io.dumps({"data": arguments.data, **files, **selection.facts(), "best": facts_of_fit(gm, table)}))
+        print(io.dumps({"data": arguments.data, **files, **selection.facts(), "best": best}))
         return
     for line in selection.summary().splitlines():
         print(textwrap.fill(line, _width(), subsequent_indent="  "))
-    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **facts_of_fit(gm, table)}, _width())}\n")
+    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **best}, _width())}\n")
     for what, path in (("model", arguments.out), ("table", arguments.table), ("picture", arguments.plot)):
         if path is not None:
             print(f"{what} written to {path}")
+
+
+def _compared(say: Callable[[str], None]) -> Callable[[int, int], None]:
+    return lambda done, total: say(f"comparing models: {done} of {total}")
 
 
 def _ranking(selection: Selection) -> str:
@@ -461,21 +500,47 @@ def _predict(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         check_table(arguments.out)
     document, mixture = _read_model(arguments.model)
-    with _progress(f"reading {arguments.data}"):
-        table = read_table(arguments.data, arguments.columns or document["feature_names"], errors=arguments.errors)
-    if len(table.names) != mixture.n_features:
+    table = _read(arguments.data, arguments.columns or document["feature_names"], None, arguments.errors)
+    names = (table.columns or ()) if isinstance(table, Scan) else table.names
+    if len(names) != mixture.n_features:
         raise ValueError(
-            f"the model has {mixture.n_features} features, but {len(table.names)} columns of "
-            f"{arguments.data} are numeric or named ({', '.join(table.names)}): "
+            f"the model has {mixture.n_features} features, but {len(names)} columns of "
+            f"{arguments.data} are numeric or named ({', '.join(names)}): "
             "choose as many with --columns"
         )
+    if isinstance(table, Scan):
+        _predict_scan(arguments, mixture, table)
+        return
     validation.finite(table.x, table.names, missing=True)
-    _say_missing(table)
+    _say_missing(table.x.size, *_n_missing(table.x))
     errors, missing = validation.standard_errors(table.errors, table.x, table.names), validation.missing(table.x)
     rows = Rows(table.x, missing=missing, noise=validation.error_covariance(errors, table.x, missing))
     with _progress(f"predicting {len(table.x)} rows"):
         columns = evaluate.columns(mixture, rows, make_engine(), proba=arguments.proba, density=arguments.density)
     _put_table(arguments.out, columns)
+
+
+def _predict_scan(arguments: argparse.Namespace, mixture: Mixture, table: Scan) -> None:
+    """Predictions that are written as the rows are read."""
+
+    def of_rows(rows: Rows, engine: Engine) -> tuple[dict[str, NDArray[Any]], tuple[int, int]]:
+        columns = evaluate.columns(mixture, rows, engine, proba=arguments.proba, density=arguments.density)
+        return columns, (0, 0) if rows.missing is None else _n_missing(rows.x)
+
+    n_rows, gone = 0, np.zeros(2, dtype=int)
+    names: Iterable[str] = ()
+    out = nullcontext(appending_text(sys.stdout, ",")) if arguments.out is None else writing(arguments.out)
+    with (
+        _reading(f"predicting {table.described}", table, printing=arguments.out is None) as (_, watched),
+        out as append,
+    ):
+        for names, missing in each_batch(watched, make_engine(), of_rows):
+            append(names)
+            n_rows += len(names["label"])
+            gone += missing
+    _say_missing(n_rows * table.n_features, *map(int, gone))
+    if arguments.out is not None:
+        _say_written(arguments.out, n_rows, names)
 
 
 def _sample(arguments: argparse.Namespace) -> None:
@@ -496,12 +561,15 @@ def _read_model(path: str) -> tuple[dict[str, Any], Mixture]:
 
 def _put_table(path: str | None, columns: dict[str, NDArray[Any]]) -> None:
     if path is None:
-        write_text(sys.stdout, columns)
+        appending_text(sys.stdout, ",")(columns)
         return
     with _progress(f"writing {path}"):
         write_table(path, columns)
-    n_rows = len(next(iter(columns.values())))
-    print(f"{counted(n_rows, 'row')} written to {path}: {', '.join(columns)}")
+    _say_written(path, len(next(iter(columns.values()))), columns)
+
+
+def _say_written(path: str, n_rows: int, names: Iterable[str]) -> None:
+    print(f"{counted(n_rows, 'row')} written to {path}: {', '.join(names)}")
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -516,6 +584,55 @@ def _show(arguments: argparse.Namespace) -> None:
         ),
     }
     print(io.dumps(facts) if arguments.json else text_of(facts, _width()))
+
+
+# Tables ------------------------------------------------------------------------------------------
+
+
+def _read(
+    data: str,
+    columns: Sequence[str] | None,
+    weight: str | None,
+    errors: Sequence[str] | None,
+    labels: str | None = None,
+) -> Table | Scan:
+    """The table DATA: in memory, in float64, if its rows are few; if they are more a scan whose columns have names.
+
+    Of errors and labels there are no scans: with them any table is held in memory.
+    """
+    beside = [name for name in (weight, *(errors or ()), labels) if name is not None]
+    with _progress(f"reading {data}"):
+        nothing_in = left_out(data, columns, beside)
+        if errors is not None or labels is not None:
+            whole = _joined(found(data), columns, weight, errors, labels)
+        else:
+            whole, table = None, scan(data, columns, weight=weight)
+            names, rows = names_of(data, columns, weight), held_whole(table)
+    if nothing_in:
+        _say(f"left out {', '.join(nothing_in)}: no values")
+    if whole is not None:
+        return whole
+    if rows is None:
+        return replace(table, columns=names)
+    return Table(rows.x.astype(np.float64, copy=False), names, rows.weight)
+
+
+def _joined(paths: Sequence[io.PathLike], columns: Sequence[str] | None, *beside: Any) -> Table:
+    """The rows of files under one another, all with the columns of the first."""
+    tables = [read_table(paths[0], columns, *beside)]
+    tables += [read_table(path, tables[0].names, *beside) for path in paths[1:]]
+    first = tables[0]
+
+    def together(parts: list[Any]) -> Any:
+        return parts[0] if len(parts) == 1 or parts[0] is None else np.concatenate(parts)
+
+    return Table(
+        together([one.x for one in tables]),
+        first.names,
+        together([one.weight for one in tables]),
+        together([one.errors for one in tables]),
+        together([one.labels for one in tables]),
+    )
 
 
 # Pictures ----------------------------------------------------------------------------------------
@@ -558,22 +675,42 @@ def _width() -> int:
     return shutil.get_terminal_size((WIDTH, 0)).columns if _is_terminal(sys.stdout) else WIDTH
 
 
-@contextmanager
-def _progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Say on standard error what is going on, where a person watches and rich is there."""
-    console = None
+def _console() -> Any:
+    """rich's console on standard error, where a person watches and rich is there; else None."""
     if _is_terminal(sys.stderr):
         with suppress(ImportError):
             from rich.console import Console
-            from rich.text import Text
 
-            console = Console(stderr=True)
+            return Console(stderr=True)
+    return None
+
+
+@contextmanager
+def _progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is going on, where a person watches."""
+    console = _console()
     if console is None:
         yield lambda _: None
         return
+    from rich.text import Text
+
     # As Text, because square brackets in a name are no markup.
     with console.status(Text(text)) as status:
         yield lambda latest: status.update(Text(latest))
+
+
+@contextmanager
+def _reading(text: str, table: Scan, *, printing: bool = False) -> Iterator[tuple[Callable[[str], None], Scan]]:
+    """The same with a bar of the rows that are read, beneath a line that changes; the scan that it watches.
+
+    Where results are ``printing`` on a terminal meanwhile, there is no place for it.
+    """
+    console = None if printing and _is_terminal(sys.stdout) else _console()
+    if console is None:
+        yield (lambda _: None), table
+        return
+    with reading(console, text, table) as shown:
+        yield shown
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from mixtura.checkpoint import mark_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
 from mixtura.rows import AnyArray, InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Scan, Table, as_rows
-from mixtura.sources import Glance, Intake, Partly, Survey, checked, glance_at, of_batch, survey_of
+from mixtura.sources import Glance, Intake, Partly, checked, glance_at, of_batch, survey_of
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Addable)
@@ -169,8 +169,8 @@ def _batch_of(table: Table, index: int, block: Any, weight: Any) -> Batch:
 # a look at everything -------------------------------------------------------------------------------------------------
 
 
-def surveyed_there(collection: Collection) -> tuple[Survey, Collection]:
-    """A look at all rows, and the collection with its chunks kept by the workers, if they have room for them."""
+def looked_at(collection: Collection) -> OnCluster:
+    """The collection after a look at all rows, its chunks kept by the workers if they have room for them."""
     import dask
 
     look, take, table = dask.delayed(glance_at), dask.delayed(of_batch), collection.table
@@ -181,7 +181,8 @@ def surveyed_there(collection: Collection) -> tuple[Survey, Collection]:
     sizes = tuple(glance.n_rows for glance in glances)
     batches = collection.batches
     if seen.n_rows <= most_held(table.n_features):
-        return survey_of(table, seen, dask.compute(*batches), sizes, whole=True), replace(collection, n_rows=sizes)
+        survey = survey_of(table, seen, dask.compute(*batches), sizes, whole=True)
+        return OnCluster(survey, replace(collection, n_rows=sizes))
     if _room() >= seen.n_bytes:
         batches = dask.persist(*batches)
     wanted, begins = held(seen.n_rows, table.n_features), np.cumsum((0, *sizes))
@@ -193,16 +194,7 @@ def surveyed_there(collection: Collection) -> tuple[Survey, Collection]:
     collection = replace(
         collection, batches=tuple(batches[i] for i in counting), n_rows=tuple(sizes[i] for i in counting)
     )
-    return survey_of(table, seen, kept, sizes, whole=False), collection
-
-
-def marks_of(collection: Collection) -> Sequence[str]:
-    """What tells a collection from others: the digests of its chunks."""
-    import dask
-
-    each = dask.delayed(mark_of)
-    marks: Sequence[str] = dask.compute(*(each(batch) for batch in collection.batches))
-    return marks
+    return OnCluster(survey_of(table, seen, kept, sizes, whole=False), collection)
 
 
 def _room() -> float:
@@ -227,6 +219,19 @@ class OnCluster(Partly):
     """A source whose parts are the chunks of a collection of Dask."""
 
     collection: Collection
+
+    @property
+    def table(self) -> Table:
+        """What is known of the rows beforehand."""
+        return self.collection.table
+
+    def marks(self) -> Sequence[str]:
+        """What tells the rows from others: the digests of the chunks."""
+        import dask
+
+        each = dask.delayed(mark_of)
+        found: Sequence[str] = dask.compute(*(each(batch) for batch in self.collection.batches))
+        return found
 
     def summed(self, engine: Engine, of_part: Callable[[InMemory, Engine], S]) -> S:
         """Sum of ``of_part`` over the chunks."""

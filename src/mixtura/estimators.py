@@ -10,8 +10,9 @@ import numbers
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,13 +25,14 @@ from sklearn.utils.validation import check_is_fitted
 import mixtura
 from mixtura import distributed, em, evaluate, online, progress, pruned, runs, start, validation
 from mixtura.background import N_PARAMETERS, USUAL, Background
-from mixtura.checkpoint import Journal, journal_at, marks_of, of_parameters, of_rows, of_table
+from mixtura.checkpoint import Journal, journal_at, of_parameters, of_rows, of_table
 from mixtura.covariance import suited
-from mixtura.distributed import Collection, OnCluster
+from mixtura.distributed import OnCluster
 from mixtura.engine import Engine, one_blas_thread
 from mixtura.fitted import FittedMixture, received
 from mixtura.fixed import masks_of
 from mixtura.initialize import Outcome
+from mixtura.io import PathLike
 from mixtura.mixture import Mixture
 from mixtura.progress import Printer
 from mixtura.rows import Array, Rows, telling
@@ -317,10 +319,7 @@ class GaussianMixture(FittedMixture):
         >>> GaussianMixture(1).fit([[0.0], [2.0]]).means_
         array([[1.]])
         """
-        with one_blas_thread(), journal_at(checkpoint) as journal:
-            self._fit(self._task(X, sample_weight, labels, error_covariance, journal=journal), threading.Event())
-            if journal is not None:
-                journal.finish(whole=self.stop_reason_ is not em.Reason.INTERRUPTED)
+        self._fit_kept(partial(self._task, X, sample_weight, labels, error_covariance), checkpoint)
         self._say(self.remarks_, stacklevel=3)
         return self
 
@@ -368,26 +367,30 @@ class GaussianMixture(FittedMixture):
         self._say(self.remarks_, stacklevel=3)
         return self
 
-    def _fit(self, task: Task, halt: threading.Event | None = None) -> None:
+    def _fit_kept(
+        self, task: Callable[..., Task], checkpoint: PathLike | None, printer: Callable[[Task], Printer] | None = None
+    ) -> None:
+        """Fit to what ``task`` makes of a journal, in the file of a checkpoint or None; an interrupt ends it.
+        ``printer`` makes the one that hears of it, instead of the one that ``verbose`` asks for."""
+        with one_blas_thread(), journal_at(checkpoint) as journal:
+            made = task(journal=journal)
+            self._fit(made, threading.Event(), None if printer is None else printer(made))
+            if journal is not None:
+                journal.finish(whole=self.stop_reason_ is not em.Reason.INTERRUPTED)
+
+    def _fit(self, task: Task, halt: threading.Event | None = None, printer: Printer | None = None) -> None:
         """Run from every start, keep the best; with ``halt`` the best so far, if there is an interrupt."""
         outcomes: dict[int, Outcome] = {}
-        printer = self._printer(task)
+        printer = printer or self._printer(task)
         automatic = self.n_init == "auto"
         _, run = runs.best(task, self._starts(task, outcomes), outcomes, printer, first_sound=automatic, halt=halt)
         if self.on_degenerate == "drop":
             run = runs.without_degenerate(task, run, printer, halt)
         self._keep(task, run, outcomes)
 
-    def _resume(
-        self,
-        X: ArrayLike,
-        sample_weight: ArrayLike | None,
-        begin: Mixture,
-        error_covariance: ArrayLike | None = None,
-    ) -> None:
+    def _resume(self, task: Task, begin: Mixture) -> None:
         """Run from a model that is known, a member of the family, without a word."""
         with one_blas_thread():
-            task = self._task(X, sample_weight, error_covariance=error_covariance)
             layout = suited(begin.layout, diagonal=task.problem.update.family.diagonal)
             begin = Mixture.of(begin.weights, begin.means, layout)
             run = runs.carried(task, begin, self._printer(task))
@@ -792,10 +795,14 @@ class GaussianMixture(FittedMixture):
             X = distributed.cut_for_dask(X)
         if isinstance(X, Scan):
             beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
-            return self._task_over(X, settings, beside, journal)
+            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
+            validation.nothing_beside_a_scan(beside)
+            return self._task_over(Streamed(surveyed(X), X), journal)
         if distributed.is_collection(X):
-            there = distributed.collected(X, sample_weight)
-            return self._task_over(there, settings, {"labels": labels, "error_covariance": error_covariance}, journal)
+            beside = {"labels": labels, "error_covariance": error_covariance}
+            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
+            validation.nothing_beside_a_scan(beside)
+            return self._task_over(distributed.looked_at(distributed.collected(X, sample_weight)), journal)
         rows = received(self, X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
         rows = replace(rows, label=known, edges=edges)
@@ -809,29 +816,14 @@ class GaussianMixture(FittedMixture):
         told = {"version": mixtura.__version__, **of_parameters(self.get_params(deep=False), last), **data}
         return replace(settings, random_state=journal.begin(told, start.entropy_of(settings.random_state)))
 
-    def _task_over(
-        self, table: Scan | Collection, settings: Settings, beside: dict[str, Any], journal: Journal | None
-    ) -> Task:
-        """What a fit to a scan or a Dask collection needs: of few rows the same as for an array."""
-        beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
-        validation.nothing_beside_a_scan(beside)
-        engine = self._engine()
-        source: Streamed | OnCluster
-        marks: Iterable[str]  # of a scan they are found when they are asked for
-        if isinstance(table, Scan):
-            self._named_as(table, reset=True)
-            survey = surveyed(table)
-            source, marks = Streamed(survey, table), marks_of(table)
-        else:
-            self._named_as(table.table, reset=True)
-            survey, table = distributed.surveyed_there(table)
-            source = OnCluster(survey, table)
-            marks = () if journal is None else distributed.marks_of(table)
+    def _task_over(self, source: Streamed | OnCluster, journal: Journal | None = None) -> Task:
+        """What a fit to a table that has been looked at needs: of few rows the same as for an array."""
+        settings, engine, survey = settings_of(self.get_params(deep=False)), self._engine(), source.survey
+        self._named_as(source.table, reset=True)
         names = getattr(self, "feature_names_in_", None)
         if journal is not None:
-            settings = self._begun(
-                journal, settings, of_rows(survey.at_hand) if survey.whole else of_table(survey, marks)
-            )
+            data = of_rows(survey.at_hand) if survey.whole else of_table(survey, source.marks())
+            settings = self._begun(journal, settings, data)
         if survey.whole:
             return task_of(settings, survey.at_hand, names, engine, journal=journal)
         return task_over(settings, source, names, engine, journal)

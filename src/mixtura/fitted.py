@@ -20,12 +20,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixtura import distributed, evaluate, frames, impute, start, tables, validation
 from mixtura.distributed import Collection
-from mixtura.engine import Engine, Pairwise, Serial, make_engine, one_blas_thread
+from mixtura.engine import Engine, Pairwise, Serial, make_engine
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, Rows, present, telling
 from mixtura.scanning import Scan, Table, scan
 from mixtura.shapes import answer_dtype
-from mixtura.sources import rows_of
+from mixtura.sources import each_batch
 
 T = TypeVar("T")
 
@@ -139,9 +139,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         """What ``function`` makes of the model and each batch, in their order."""
         check_is_fitted(self)
         self._named_as(scan, reset=False)
-        model, alone = self._model, Serial()
-        with one_blas_thread():
-            yield from self._engine().map(lambda rows: function(model, rows, alone), rows_of(scan))
+        return each_batch(scan, self._engine(), partial(function, self._model))
 
     def _of_chunks(
         self, collection: Collection, function: Callable[[Mixture, Rows, Engine], T]
@@ -360,20 +358,25 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ) -> evaluate.Totals:
         """Sums over the rows that are ``counted``."""
         effective = validation.switch(effective_size, "effective_size")
-        function = partial(_totals_of, counted)
         if isinstance(X, Scan):
             validation.nothing_beside_a_scan({"sample_weight": sample_weight, "error_covariance": error_covariance})
-            found = Pairwise[evaluate.Totals]()
-            for part in self._of_batches(X, function):
-                found.add(part)
-            totals = found.sum()
+            totals = self._totals_over(X, counted)
         elif distributed.is_collection(X):
             validation.nothing_beside_a_scan({"error_covariance": error_covariance})
-            there = self._of_chunks(distributed.collected(X, sample_weight), function)
-            totals = distributed.total_of(*there)
+            totals = self._totals_over(distributed.collected(X, sample_weight), counted)
         else:
-            totals = function(*self._evaluated(X, error_covariance, sample_weight))
+            totals = _totals_of(counted, *self._evaluated(X, error_covariance, sample_weight))
         return totals.effective if effective else totals
+
+    def _totals_over(self, table: Scan | Collection, counted: Callable[[Rows], Any] = telling) -> evaluate.Totals:
+        """The same over a table that is read batch by batch, or lies on a cluster."""
+        function = partial(_totals_of, counted)
+        if isinstance(table, Collection):
+            return distributed.total_of(*self._of_chunks(table, function))
+        found = Pairwise[evaluate.Totals]()
+        for part in self._of_batches(table, function):
+            found.add(part)
+        return found.sum()
 
 
 def _of_model(function: Callable[[Mixture, Rows, Engine], T], model: Mixture, rows: Rows) -> T:

@@ -1,17 +1,22 @@
-"""What ``verbose`` prints: the start, the progress and the reason for stopping; and a bar for what takes longer."""
+"""What ``verbose`` prints: the start, the progress and the reason for stopping; and bars for what takes longer."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixtura.em import WINDOW, Pass, Reason
 from mixtura.mixture import Mixture
+from mixtura.scanning import Batch, Scan
+
+if TYPE_CHECKING:
+    from mixtura.task import Task
 
 
 @contextmanager
@@ -92,6 +97,72 @@ def batch(verbose: int, number: int, record: Mapping[str, Any]) -> None:
     if verbose:
         before, after = (record[name] / record["weight"] for name in ("predicted", "loglik"))
         print(f"batch {number}: log-likelihood per row {before:.4f}, learnt {after:.4f}, {record['seconds']:.2f} s")
+
+
+class Teller(Printer):
+    """The same for whoever wants a line of words: ``say`` hears where a run is, as log-likelihood per unit of weight.
+
+    ``total`` is the sum of the scaled weights.
+    """
+
+    def __init__(self, say: Callable[[str], None], total: float) -> None:
+        super().__init__(0, "", 1.0)
+        self.say, self.total = say, total
+        self.before: float | None = None
+
+    @classmethod
+    def of(cls, say: Callable[[str], None], task: Task) -> Teller:
+        """The one that hears of the runs of a fit."""
+        return cls(say, task.problem.source.total)
+
+    def start(self, mixture: Mixture, n_rows: int) -> None:
+        """Where a run begins."""
+        self.before = None
+        self.say("start")
+
+    def one(self, latest: Pass) -> None:
+        """A pass on the way."""
+        reached = latest.loglik / self.total
+        gain = "" if self.before is None else f", gained {reached - self.before:.1e}"
+        self.say(f"pass {latest.index}: log-likelihood per row {reached:.6f}{gain}")
+        self.before = reached
+
+
+@contextmanager
+def reading(console: Any, text: str, scan: Scan) -> Iterator[tuple[Callable[[str], None], Scan]]:
+    """Show on rich's ``console``, while the block runs, a line of ``text`` over a bar of the rows that have been read
+    in the pass that is under way: gives a function that changes the line, and the scan that is watched.
+
+    The time that is left is that of the pass: how many more there will be, nobody knows.  How many rows there are may
+    be known after the first pass only.
+    """
+    from rich.console import Group
+    from rich.live import Live
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    line = Text(text, no_wrap=True, overflow="ellipsis")
+    left = TimeRemainingColumn()
+    bar = Progress(BarColumn(20), TextColumn("{task.fields[rows]}"), left, TextColumn("left of this pass"))
+    shown = bar.add_task("", total=scan.n_rows, rows="")
+    known = [scan.n_rows]
+
+    def say(latest: str) -> None:
+        line.plain = latest  # as Text, because square brackets in a name are no markup
+
+    def read() -> Iterator[Batch]:
+        bar.reset(shown, total=known[0])
+        done = 0
+        for batch in scan.read():
+            yield batch
+            done += len(batch.x)
+            of = "" if known[0] is None else f" of {known[0]:,}"
+            bar.update(shown, completed=done, rows=f"{done:,}{of} rows")
+        known[0] = done
+
+    # What is printed goes where it would go, which is not always where the bar is.
+    with Live(Group(line, bar), console=console, transient=True, redirect_stdout=False, redirect_stderr=False):
+        yield say, replace(scan, read=read)
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -112,14 +112,13 @@ def chosen(file: File, columns: Sequence[str] | None, beside: Sequence[str]) -> 
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns of a file: ``x`` (n, d), their d ``names``, and beside them ``weight`` (n,), standard ``errors`` (n, d)
-    and ``labels`` (n,), or None; ``empty`` are columns that were not chosen as nothing is in them."""
+    and ``labels`` (n,), or None."""
 
     x: FloatArray
     names: tuple[str, ...]
     weight: FloatArray | None = None
     errors: FloatArray | None = None
     labels: FloatArray | None = None
-    empty: tuple[str, ...] = ()
 
     @property
     def n_missing(self) -> int:
@@ -182,8 +181,6 @@ def read_table(
             f"expected a column of errors for each of {_listed(wanted)}, got {len(errors)} ({_listed(errors)}): "
             "name as many, in the same order"
         )
-    nothing = [name for name, held in file.other.items() if held == EMPTY and name and name not in beside]
-    empty = () if columns is not None else tuple(nothing)
     every = list(dict.fromkeys([*wanted, *beside]))
     parts = [loaded for loaded, _ in file.batches(every, READ_ROWS)]
     if not any(len(part[0]) for part in parts):
@@ -201,8 +198,14 @@ def read_table(
         None if weight is None else named([weight])[:, 0],
         None if errors is None else named(errors),
         None if labels is None else named([labels])[:, 0],
-        empty,
     )
+
+
+def without_values(file: File, columns: Sequence[str] | None, beside: Sequence[str]) -> list[str]:
+    """Columns that were not chosen because nothing is in them, if nobody named those to be read."""
+    if columns is not None:
+        return []
+    return [name for name, held in file.other.items() if held == EMPTY and name and name not in beside]
 
 
 # kinds of files -------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mixtura import frames, validation
 from mixtura.io import PathLike, reason
-from mixtura.reading import chosen, opened
+from mixtura.reading import chosen, opened, without_values
 from mixtura.rows import AnyArray, Array
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ def scan(
     if batch_rows is not None:
         validation.count(batch_rows, "batch_rows")
     if isinstance(source, str | os.PathLike):
-        return _of_files(_found(source), columns, batch_rows, weight)
+        return _of_files(found(source), columns, batch_rows, weight)
     if columns is not None or weight is not None:
         raise ValueError(
             "columns and weight are names of columns of files, got them for arrays: choose before scanning"
@@ -168,6 +168,18 @@ def scan(
     if isinstance(source, np.ndarray):
         return _of_array(source, batch_rows)
     return _of_stream(source, batch_rows)
+
+
+def names_of(source: PathLike, columns: Sequence[str] | None, weight: str | None) -> tuple[str, ...]:
+    """What the columns that :func:`scan` takes of files are called, x0, x1, ... in .npy files."""
+    return tuple(chosen(opened(found(source)[0]), columns, [] if weight is None else [weight]))
+
+
+def left_out(source: PathLike, columns: Sequence[str] | None, beside: Sequence[str]) -> list[str]:
+    """Columns of files that :func:`scan` does not take because nothing is in them."""
+    file = opened(found(source)[0])
+    chosen(file, columns, beside)
+    return without_values(file, columns, beside)
 
 
 # files ----------------------------------------------------------------------------------------------------------------
@@ -190,14 +202,14 @@ class Stamp:
         return cls(found.st_size, found.st_mtime_ns)
 
 
-def _found(pattern: PathLike) -> list[Path]:
+def found(pattern: PathLike) -> list[Path]:
     """The files that a name or a pattern stands for."""
     if os.path.exists(pattern) or not glob.has_magic(os.fspath(pattern)):
         return [Path(pattern)]
-    found = sorted(glob.glob(os.fspath(pattern), recursive=True))
-    if not found:
+    paths = sorted(glob.glob(os.fspath(pattern), recursive=True))
+    if not paths:
         raise ValueError(f"cannot read {pattern}: no file has such a name; check the pattern")
-    return [Path(path) for path in found]
+    return [Path(path) for path in paths]
 
 
 def _of_files(paths: list[Path], columns: Sequence[str] | None, batch_rows: int | None, weight: str | None) -> Scan:

@@ -15,6 +15,17 @@ and, the other way round, higher is better for
 Where rows are not exact, all of these are of what the rows tell: values that are missing are integrated out, errors of
 measurement are part of the density.
 
+Of a table that is larger than memory the cells are filled on m of the n rows, one of each stretch.  A criterion of m
+rows chooses fewer components than n rows bear out, so what is chosen is chosen on all of them.  With l_m the
+log-likelihood of a cell on the rows it was fitted to, which is higher than on others by df / 2 or so (Akaike), that of
+a fit to g times as many is about
+
+    l_gm  =  g (l_m - df / 2) + df / 2,
+
+uncertain by g times what l_m is: for g = n / m chance prefers what has many parameters.  So those that would be best on
+g m rows, for FINALISTS numbers g from 1 to n / m, are fitted to all rows, and so is what has one component more or less
+than the best of them; they are compared by the criterion over all rows, exactly.
+
 How the cells are filled is told in grid.py.  The winner is carried to its end and looked at as any other fit is; if it
 turns out to be degenerate, it is a collapsed cell, and the next one is looked at.
 
@@ -33,7 +44,7 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -43,8 +54,9 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold
 
-from mixtura import evaluate, grid, start, validation
+from mixtura import distributed, evaluate, grid, start, validation
 from mixtura.degeneracy import HARMLESS, distinct_rows
+from mixtura.distributed import OnCluster, is_collection
 from mixtura.engine import one_blas_thread
 from mixtura.estimators import GaussianMixture
 from mixtura.evaluate import MEASURES, OF_TOTALS, Totals, ranked
@@ -53,9 +65,12 @@ from mixtura.fitted import received
 from mixtura.frames import frame
 from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
+from mixtura.mixture import Mixture
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
-from mixtura.rows import AnyArray, Rows, effective_rows, telling
+from mixtura.rows import AnyArray, Array, Rows, effective_rows, telling
+from mixtura.scanning import Batch, Scan
+from mixtura.sources import Streamed, surveyed
 from mixtura.task import Task
 
 if TYPE_CHECKING:
@@ -85,6 +100,10 @@ MANY_TIES = 0.05
 TIES_COUNTED = 10_000
 """Rows that are looked at for ties."""
 
+FINALISTS, FINAL_PASSES = 5, 30
+"""Models that are fitted to all rows of a table larger than memory, beside the neighbours of the best, and passes of
+each before they are compared; the winner goes on to its end."""
+
 Named = tuple[str, int]
 """A covariance type, as it was asked for, and a number of components."""
 
@@ -92,6 +111,11 @@ Named = tuple[str, int]
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection:
     """Models of a grid, and which of them a criterion chooses.
+
+    Of a scan that is larger than memory the ``table`` is about ``n_searched`` of the ``n_rows``: its numbers compare
+    models with each other, and are of these rows.  The best of them have been fitted to all rows, and these
+    ``finalists`` have a dict each, the best first, whose numbers are of all rows: those that have chosen the winner.
+    Otherwise all rows are searched, and there are no finalists.
 
     ``records``: a dict for each cell, as the rows of ``table`` are; ``criterion``: the one asked for; ``n_rows``,
     ``n_features``, ``n_missing`` (values), ``total_weight``: of the data; ``seconds``: all it took; ``remarks``: what
@@ -107,6 +131,8 @@ class Selection:
     seconds: float
     remarks: tuple[str, ...]
     winner: GaussianMixture | None
+    n_searched: int
+    finalists: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
     def table(self) -> Any:
@@ -128,8 +154,18 @@ class Selection:
 
     @property
     def ranked(self) -> list[Mapping[str, Any]]:
-        """The cells that are ok, best first."""
-        return ranked(self.records, self.criterion)
+        """The cells that are ok, best first; of a table larger than memory its finalists, unless cv has chosen."""
+        return ranked(self._compared, self.criterion)
+
+    @property
+    def _compared(self) -> Sequence[Mapping[str, Any]]:
+        """What can be compared with the winner."""
+        return self.records if self.criterion == "cv" or not self.finalists else self.finalists
+
+    @property
+    def _best(self) -> Mapping[str, Any]:
+        """What there is to say of the winner."""
+        return self.finalists[0] if self.finalists else self.ranked[0]
 
     @property
     def best_(self) -> GaussianMixture:
@@ -141,11 +177,14 @@ class Selection:
 
     def facts(self) -> dict[str, Any]:
         """What there is to say, for machines: numbers that do not exist are None."""
-        rows = [
-            {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in one.items()}
-            for one in self.records
-        ]
-        best = None if self.winner is None else self.ranked[0]
+        rows, finalists = (
+            [
+                {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in one.items()}
+                for one in those
+            ]
+            for those in (self.records, self.finalists)
+        )
+        best = None if self.winner is None else self._best
         return {
             "criterion": self.criterion,
             "covariance_type": None if best is None else best["covariance_type"],
@@ -153,17 +192,22 @@ class Selection:
             "seconds": self.seconds,
             "summary": self.summary().split("\n"),
             "table": rows,
+            "n_searched": self.n_searched,
+            "finalists": finalists,
         }
 
     def __repr__(self) -> str:
         if self.winner is None:
             return f"Selection(none of {counted(len(self.records), 'cell', 'cells')} has a {self.criterion})"
-        best = self.ranked[0]
+        best = self._best
         value = _digits(best[self.criterion], self.criterion)
         return f"Selection({_name(best)}: {self.criterion} {value}, of {counted(len(self.records), 'cell', 'cells')})"
 
     def plot(self, *, ax: Axes | None = None, criterion: str | None = None) -> Axes:
-        """Draw the criterion against the number of components, a line for each family; needs ``mixtura[plot]``."""
+        """Draw the criterion against the number of components, a line for each family; needs ``mixtura[plot]``.
+
+        Of a scan that is larger than memory it is that of the rows that were searched, as in the ``table``.
+        """
         from mixtura import plot
 
         return plot.criterion(self, criterion, ax=ax)
@@ -182,7 +226,7 @@ class Selection:
     # words -----------------------------------------------------------------------------------------------------------
 
     def _choice(self) -> list[str]:
-        best = self.ranked[0]
+        best = self._best
         value = _digits(best[self.criterion], self.criterion)
         kinds = len({one["covariance_type"] for one in self.records})
         counts = sorted({one["n_components"] for one in self.records})
@@ -198,7 +242,21 @@ class Selection:
             f"{_name(best)}, by {MEASURES[self.criterion][0]} ({value}; {better} is better).",
             f"Log-likelihood {best['loglik']:.2f} with {df}; {data}.",
             f"Compared: {types} with {_ranges(counts)} {components}, {models} in {self.seconds:.1f} s.",
+            *self._search(),
         ]
+
+    def _search(self) -> list[str]:
+        """Which rows have been looked at, if that is not all of them."""
+        if not self.finalists:
+            return []
+        rows = f"{self.n_searched} of {self.n_rows} rows, one of each stretch"
+        if self.criterion == "cv":
+            said = f"Searched, and held out in turn, were {rows}; the best model was then fitted to all rows"
+        else:
+            taken = counted(len(self.finalists), "model", "models")
+            name = MEASURES[self.criterion][0]
+            said = f"Searched were {rows}; the {taken} that promised most were fitted to all rows, whose {name} decided"
+        return [f"{said}; the numbers in the table are of the rows that were searched."]
 
     def _rivals(self) -> list[str]:
         """By how much the winner won, and over what."""
@@ -230,10 +288,10 @@ class Selection:
 
     def _others(self) -> list[str]:
         """Whether other criteria would have chosen the same."""
-        best = self.ranked[0]
+        best = ranked(self._compared, self.criterion)[0]
         differ = []
         for criterion in CRITERIA[:3]:
-            first = ranked(self.records, criterion)[0]
+            first = ranked(self._compared, criterion)[0]
             if criterion != self.criterion and first is not best:
                 differ.append(f"{MEASURES[criterion][0]} would choose {_short(first)}")
         return [f"{'; '.join(differ)}."] if differ else ["BIC, ICL and AIC agree."]
@@ -241,7 +299,7 @@ class Selection:
     def _edges(self) -> list[str]:
         """Whether the winner sits on the edge of the grid."""
         counts = sorted({one["n_components"] for one in self.records})
-        k = self.ranked[0]["n_components"]
+        k = self._best["n_components"]
         if len(counts) > 1 and k == counts[-1]:
             return [f"{k} is the largest number of components that was tried: there may be better ones beyond."]
         if len(counts) > 1 and k == counts[0] > 1:
@@ -291,7 +349,7 @@ def _ranges(counts: Sequence[int]) -> str:
 
 
 def select(
-    X: ArrayLike,
+    X: ArrayLike | Scan,
     n_components: int | Iterable[int] = range(1, 10),
     covariance_types: str | Sequence[str] = "all",
     criterion: str = "bic",
@@ -309,8 +367,14 @@ def select(
 
     Parameters
     ----------
-    X : array-like or frame of shape (n, d)
-        Rows; a 1-D array is one feature.  NaN is a missing value, as for :meth:`GaussianMixture.fit`.
+    X : array-like or frame of shape (n, d), or Scan
+        Rows; a 1-D array is one feature.  NaN is a missing value, as for :meth:`GaussianMixture.fit`.  A scan
+        (:func:`mixtura.scan`) of few rows is taken into memory.  One that is larger than memory is searched on some of
+        its rows, one of each stretch; the five models that promise most, for as many rows or for more, are then fitted
+        to all rows, and so are those with one component more or less than the best; the criterion over all rows
+        chooses.  (With "cv" the rows that were searched choose, and the winner alone is fitted to all.)  The ``table``
+        is that of the rows that were searched, the numbers over all rows are in ``finalists``, and ``summary()`` says
+        so.
     n_components : int or iterable of int
         Numbers of components.
     covariance_types : "all", str or sequence of str
@@ -322,7 +386,8 @@ def select(
     prior : None, str or object
         As for :class:`GaussianMixture`; criteria are those of the log-likelihood at the penalised fit.
     sample_weight : array-like of shape (n,) or None
-        Weights of the rows; the criteria count their sum as the number of rows.
+        Weights of the rows; the criteria count their sum as the number of rows.  Those of a scan are a column, which
+        ``scan`` names.
     init : str
         "auto": three hierarchical clusterings of up to 600 rows, cut for each number of components; or how else all
         cells begin: "k-means++", "kmeans", "random", "random_from_data", "hierarchical".
@@ -391,7 +456,7 @@ def select(
 
 
 def selected(
-    X: ArrayLike,
+    X: Any,
     n_components: int | Iterable[int],
     covariance_types: str | Sequence[str],
     criterion: str,
@@ -414,6 +479,12 @@ def selected(
     counts = validation.counts(n_components, "n_components")
     until = None if time_budget is None else began + validation.number(time_budget, "time_budget")
     entropy = start.entropy_of(random_state)
+    whole: Whole | None = None
+    if isinstance(X, Scan) or is_collection(X):
+        effective_size = validation.switch(effective_size, "effective_size")
+        X, sample_weight, whole, found_names = _looked_at(X, sample_weight, error_covariance, effective_size)
+        names = found_names if names is None else names
+        effective_size = effective_size and whole is None
     everything = received(GaussianMixture(), X, reset=True, weight=sample_weight, error_covariance=error_covariance)
     x, missing = everything.x, everything.missing
     if validation.switch(effective_size, "effective_size") and everything.weight is not None:
@@ -447,13 +518,14 @@ def selected(
             fold = rows[inside]
             parts.append((tasks(fold.x, fold.weight, fold.noise), rows[out]))
     n_cells = len(named) * len(counts)
-    bar = meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", len(parts) * n_cells)
+    total = len(parts) * n_cells + (0 if whole is None else FINALISTS)
+    bar = meter(progress, f"comparing {counted(n_cells, 'model', 'models')}", total)
     with one_blas_thread(), bar as say, warnings.catch_warnings():
         # Of clusterings that starts are made of: what becomes of them is what counts, and threads share this setting.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fits = []
         for number, (some, _) in enumerate(parts):
-            heard = partial(_heard, say, number * n_cells, len(parts) * n_cells)
+            heard = partial(_heard, say, number * n_cells, total)
             fits.append(grid.filled(some, list(named), counts, init=init, until=until, progress=heard))
         found = _comparable(fits[0])
         cells = {}
@@ -467,22 +539,82 @@ def selected(
                         for one, (_, rows) in zip(fits[1:], parts[1:], strict=True)
                     ]
                     cells[name, k] = _cross_validated(cells[name, k], said)
-        winner = _settled(cells, criterion, found, named, estimator, (X, sample_weight, error_covariance))
-        say(len(parts) * n_cells, len(parts) * n_cells)
+        finalists: list[dict[str, Any]] = []
+        if whole is None:
+            winner = _settled(cells, criterion, found, named, estimator, (X, sample_weight, error_covariance))
+        else:
+            fits_of = {(name, k): found[code, k] for code, name in named.items() for k in counts}
+            heard = partial(_heard, say, len(parts) * n_cells, total)
+            winner, finalists = _decided(cells, criterion, fits_of, estimator, whole, until, heard)
+        say(total, total)
     if winner is not None and names is not None:
         winner.feature_names_in_ = np.array(names, dtype=object)
     told = getattr(winner, "feature_names_in_", None)
     return Selection(
         records=tuple(cells.values()),
         criterion=criterion,
-        n_rows=len(x),
+        n_rows=len(x) if whole is None else whole.source.survey.n_rows,
         n_features=x.shape[1],
-        n_missing=0 if missing is None else int(missing.sum()),
-        total_weight=task.total_weight,
+        n_missing=(0 if missing is None else int(missing.sum())) if whole is None else whole.source.survey.n_missing,
+        total_weight=task.total_weight if whole is None else whole.source.survey.total,
         seconds=time.monotonic() - began,
         remarks=() if winner is None else (*winner.remarks_.values(), *_coarse(everything, winner, told)),
         winner=winner,
+        n_searched=len(x),
+        finalists=tuple(finalists),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """All rows of a table that is larger than memory, when some of them are searched; ``factor``: how many times more
+    weight it has than the rows at hand."""
+
+    source: Streamed | OnCluster
+
+    @property
+    def factor(self) -> float:
+        return self.source.survey.total / self.source.survey.at_hand.total
+
+    def totals(self, gm: GaussianMixture) -> Totals:
+        """What the criteria need to know of all rows."""
+        return gm._totals_over(self.source.scan if isinstance(self.source, Streamed) else self.source.collection)
+
+
+def _looked_at(
+    X: Any, sample_weight: Any, error_covariance: Any, effective_size: bool
+) -> tuple[AnyArray, Any, Whole | None, tuple[str, ...] | None]:
+    """Rows (n, d) and weights of a scan or a Dask collection to search on, all rows if these are not, and names.
+
+    Of weights that say how much a row stands for, all are scaled here if they are not in memory.
+    """
+    validation.nothing_beside_a_scan({"error_covariance": error_covariance})
+    source: Streamed | OnCluster
+    if isinstance(X, Scan):
+        validation.nothing_beside_a_scan({"sample_weight": sample_weight})
+        source = Streamed(surveyed(X), X)
+    else:
+        source = distributed.looked_at(distributed.collected(X, sample_weight))
+    survey, names = source.survey, source.table.columns
+    rows = survey.at_hand
+    if survey.whole:
+        return rows.x, rows.weight, None, names
+    if effective_size and rows.weight is not None:
+        if isinstance(source, OnCluster):
+            raise ValueError(
+                "effective_size is for rows in memory and for scans, got a Dask collection: scale its weights to the "
+                "sum (sum w)^2 / sum w^2 instead"
+            )
+        factor = survey.total / survey.squares  # then their sum is the effective number of rows
+        rows = replace(rows, weight=factor * rows.weight)
+        scaled = replace(survey, total=factor * survey.total, squares=factor**2 * survey.squares, at_hand=rows)
+        source = Streamed(scaled, replace(source.scan, read=partial(_reweighted, source.scan, factor)))
+    return rows.x, rows.weight, Whole(source), names
+
+
+def _reweighted(scan: Scan, factor: float) -> Iterator[Batch]:
+    for batch in scan.read():
+        yield replace(batch, weight=None if batch.weight is None else factor * batch.weight)
 
 
 def _heard(say: Callable[[int, int], None], before: int, total: int, done: int, _: int) -> None:
@@ -624,17 +756,117 @@ def _settled(
         fit = found[codes[name], k]
         assert isinstance(fit, Fit)
         gm = estimator(name, k)
-        gm._resume(X, sample_weight, fit.model, error_covariance)
+        gm._resume(gm._task(X, sample_weight, error_covariance=error_covariance), fit.model)
         ended[best] = gm
         row = cells[best]
         row["n_iter"] = fit.passes + gm.n_iter_
         if "degenerate" in gm.remarks_:
-            states = [one["state"] for one in gm.diagnostics_ if one["state"] not in HARMLESS]
-            row |= {"status": "collapsed", "reason": f"components {', '.join(dict.fromkeys(states))}"}
-            row |= {key: math.nan for key in MEASURES if key in row}
+            row |= _collapsed(row, gm)
         else:
             row |= {"loglik": gm.loglik_, "reason": "" if gm.converged_ else row["reason"]}
             row |= _criteria(gm._totals(X, sample_weight, error_covariance), row["df"])
+
+
+def _decided(
+    cells: Mapping[Named, dict[str, Any]],
+    criterion: str,
+    found: Mapping[Named, Fit | NoFit],
+    estimator: Callable[[str, int], GaussianMixture],
+    whole: Whole,
+    until: float | None,
+    heard: Callable[[int, int], None],
+) -> tuple[GaussianMixture | None, list[dict[str, Any]]]:
+    """The winner among the models that promise most when they are fitted to all rows, and the rows of these, best
+    first.
+
+    One that turns out to be degenerate there is collapsed in ``cells``, too, and the next one takes its place.
+    """
+    n_wanted = 1 if criterion == "cv" else FINALISTS
+    waiting = _promising(cells, criterion, found, np.geomspace(1.0, whole.factor, n_wanted))
+    models: dict[Named, GaussianMixture] = {}
+    rows: dict[Named, dict[str, Any]] = {}
+
+    def carry(cell: Named, gm: GaussianMixture, begin: Mixture, row: Mapping[str, Any]) -> None:
+        rows[cell], models[cell] = _carried_over(gm, begin, row, whole), gm
+        if "degenerate" in gm.remarks_:
+            del models[cell]
+            for one in (rows[cell], cells[cell]):
+                one |= _collapsed(one, gm)
+
+    ended: set[Named] = set()
+    while True:
+        order = ranked(rows.values(), criterion)
+        best = (order[0]["covariance_type"], order[0]["n_components"]) if order else None
+        upcoming = waiting[:1]
+        if best is not None and len(order) >= n_wanted:
+            upcoming = [] if criterion == "cv" else [cell for cell in _beside(best, cells) if cell in waiting][:1]
+        if upcoming and not (best is not None and grid.over(until)):
+            cell = upcoming[0]
+            waiting.remove(cell)
+            fit = found[cell]
+            assert isinstance(fit, Fit)
+            heard(min(len(order), FINALISTS), FINALISTS)
+            carry(cell, estimator(*cell).set_params(max_iter=FINAL_PASSES), fit.model, cells[cell])
+            continue
+        if best is None:
+            return None, []
+        gm, to_its_end = models[best], estimator(*best)
+        if gm.converged_ or best in ended:
+            gm.set_params(max_iter=to_its_end.max_iter)
+            return gm, [*map(dict, order), *(one for one in rows.values() if one["status"] != "ok")]
+        ended.add(best)
+        carry(best, to_its_end, gm._model, rows[best])
+
+
+def _beside(cell: Named, cells: Mapping[Named, Any]) -> list[Named]:
+    """The cells of the same family with the next larger and the next smaller number of components."""
+    name, own = cell
+    counts = sorted({k for _, k in cells})
+    place = counts.index(own)
+    return [(name, k) for k in (*counts[place + 1 : place + 2], *counts[max(place - 1, 0) : place])]
+
+
+def _promising(
+    cells: Mapping[Named, Mapping[str, Any]], criterion: str, found: Mapping[Named, Fit | NoFit], factors: Array
+) -> list[Named]:
+    """The cells that are ok: in turn the best, of those that are left, on each of these ``factors`` times the rows."""
+    orders = []
+    for factor in factors:
+        rows = [_promised(row, found[cell], factor) for cell, row in cells.items() if row["status"] == "ok"]
+        orders.append([(one["covariance_type"], one["n_components"]) for one in ranked(rows, criterion)])
+    chosen: dict[Named, None] = {}
+    while len(chosen) < len(orders[0]):
+        for order in orders:
+            chosen |= dict.fromkeys([cell for cell in order if cell not in chosen][:1])
+    return list(chosen)
+
+
+def _promised(row: Mapping[str, Any], fit: Fit | NoFit, factor: float) -> dict[str, Any]:
+    """The row of a cell with what its criteria would be about, were it fitted to so many times the rows."""
+    assert isinstance(fit, Fit)
+    totals = fit.totals * factor
+    totals = replace(totals, loglik=totals.loglik - (factor - 1) * row["df"] / 2)
+    return {**row, **_criteria(totals, row["df"])}
+
+
+def _carried_over(gm: GaussianMixture, begin: Mixture, row: Mapping[str, Any], whole: Whole) -> dict[str, Any]:
+    """The row of a model that goes on from ``begin`` on all rows; ``row`` says how it got there."""
+    began = time.monotonic()
+    with one_blas_thread():
+        task = gm._task_over(whole.source)
+    gm._resume(task, begin)
+    said = {"loglik": gm.loglik_, "n_iter": row["n_iter"] + gm.n_iter_, "reason": ""}
+    if not gm.converged_:
+        said["reason"] = "stopped before convergence"
+    said |= _criteria(whole.totals(gm), row["df"])
+    return {**row, **said, "seconds": row["seconds"] + time.monotonic() - began}
+
+
+def _collapsed(row: Mapping[str, Any], gm: GaussianMixture) -> dict[str, Any]:
+    """What becomes of the row of a model that is degenerate."""
+    states = [one["state"] for one in gm.diagnostics_ if one["state"] not in HARMLESS]
+    said = {"status": "collapsed", "reason": f"components {', '.join(dict.fromkeys(states))}"}
+    return said | {key: math.nan for key in MEASURES if key in row}
 
 
 def _coarse(rows: Rows, winner: GaussianMixture, names: Sequence[str] | None) -> list[str]:

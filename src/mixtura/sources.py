@@ -19,18 +19,23 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.engine import Addable, Engine, Pairwise, Serial, added
+from mixtura.checkpoint import marks_of
+from mixtura.engine import Addable, Engine, Pairwise, Serial, added, one_blas_thread
 from mixtura.rows import InMemory, Rows, held, most_held, telling
 from mixtura.scanning import Batch, Scan, Table
 
 S = TypeVar("S", bound=Addable)
+R = TypeVar("R")
+
+NO_ROWS = "{} has no rows: at least one is needed"
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
     """What a look at all rows of a table tells.
 
-    ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight; ``at_hand``: all rows
+    ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight, ``squares`` being the
+    sum of the squared weights; ``n_missing`` values are missing, ``n_empty`` rows tell nothing.  ``at_hand``: all rows
     if they are ``whole``, else some of those present.  They say what is missing of them if anything is, anywhere.
     ``sizes`` are the numbers of rows of the batches.
     """
@@ -38,6 +43,9 @@ class Survey:
     n_rows: int
     n_present: int
     total: float
+    squares: float
+    n_missing: int
+    n_empty: int
     at_hand: Rows
     whole: bool
     sizes: tuple[int, ...]
@@ -60,13 +68,16 @@ def surveyed(scan: Scan) -> Survey:
 
 @dataclass(frozen=True, eq=False)
 class Glance:
-    """What a look at a batch tells: numbers of rows and of those that tell something, their ``total`` weight, whether
-    anything is missing, the columns (d,) that have a value, and the bytes of it all; + for more batches."""
+    """What a look at a batch tells: numbers of rows and of those that tell something, the ``total`` of the weights of
+    these and of the squares, missing values, rows that have no value, the columns (d,) that have one, and the bytes of
+    it all; + for more batches."""
 
     n_rows: int
     n_present: int
     total: float
-    gaps: bool
+    squares: float
+    n_missing: int
+    n_empty: int
     told: NDArray[np.bool_]
     n_bytes: int
 
@@ -75,7 +86,9 @@ class Glance:
             self.n_rows + other.n_rows,
             self.n_present + other.n_present,
             self.total + other.total,
-            self.gaps or other.gaps,
+            self.squares + other.squares,
+            self.n_missing + other.n_missing,
+            self.n_empty + other.n_empty,
             self.told | other.told,
             self.n_bytes + other.n_bytes,
         )
@@ -84,15 +97,18 @@ class Glance:
 def glance_at(table: Table, batch: Batch) -> Glance:
     """A look at one batch of a table; ValueError where a value is infinite or a weight is none."""
     gone = checked(table, batch)
-    rows = Rows(batch.x, batch.weight, gone)
+    n_missing, weight = int(np.count_nonzero(gone)), batch.weight
+    rows = Rows(batch.x, weight, gone if n_missing else None)
     counting = rows[telling(rows)]
     return Glance(
         len(rows),
         len(counting),
         counting.total,
-        bool(gone.any()),
+        counting.total if counting.weight is None else float(counting.weight @ counting.weight),
+        n_missing,
+        int(gone.all(axis=1).sum()) if n_missing else 0,
         np.asarray(~gone.all(axis=0)),
-        batch.x.nbytes + (0 if batch.weight is None else batch.weight.nbytes),
+        batch.x.nbytes + (0 if weight is None else weight.nbytes),
     )
 
 
@@ -105,7 +121,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
     """The survey; None if no rows are ``wanted`` in particular, and there are more than ``most``."""
     kept: list[Batch] = []
     sizes: list[int] = []
-    seen = Glance(0, 0, 0.0, False, np.zeros(scan.n_features, dtype=bool), 0)
+    seen = Glance(0, 0, 0.0, 0.0, 0, 0, np.zeros(scan.n_features, dtype=bool), 0)
     for batch in scan:
         if wanted is None:
             kept.append(batch)
@@ -122,7 +138,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
 def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence[int], *, whole: bool) -> Survey:
     """The survey that glances at all batches and the rows ``kept`` make: the ``whole`` table or some of it."""
     if seen.n_rows == 0:
-        raise ValueError(f"{table.described} has no rows: at least one is needed")
+        raise ValueError(NO_ROWS.format(table.described))
     if not seen.told.all():
         column = int(np.argmin(seen.told))
         raise ValueError(
@@ -134,10 +150,20 @@ def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence
         )
     x = np.concatenate([batch.x for batch in kept])
     weights = [batch.weight for batch in kept if batch.weight is not None]
-    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if seen.gaps else None)
+    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if seen.n_missing else None)
     if not whole:
         rows = rows[telling(rows)]
-    return Survey(seen.n_rows, seen.n_present, seen.total, rows, whole, tuple(sizes))
+    return Survey(
+        seen.n_rows,
+        seen.n_present,
+        seen.total,
+        seen.squares,
+        seen.n_missing,
+        seen.n_empty,
+        rows,
+        whole,
+        tuple(sizes),
+    )
 
 
 def checked(table: Table, batch: Batch) -> NDArray[np.bool_]:
@@ -249,6 +275,15 @@ class Streamed(Partly):
 
     scan: Scan
 
+    @property
+    def table(self) -> Table:
+        """What is known of the rows beforehand."""
+        return self.scan
+
+    def marks(self) -> Iterator[str]:
+        """What tells the rows from others."""
+        return marks_of(self.scan)
+
     def parts(self) -> Generator[InMemory]:
         """The rows, batch by batch, checked against what they were."""
         intake = Intake(self.scan, self.exact, self.unit, self.scan.stamped)
@@ -277,6 +312,30 @@ class Streamed(Partly):
             return added(engine, lambda part: of_part(part, alone), parts, total)
 
 
+def held_whole(scan: Scan) -> Rows | None:
+    """All rows of a scan as they are, unchecked, if they are few enough to be at hand; None if they are more."""
+    most, n_rows = most_held(scan.n_features), 0
+    if scan.n_rows is not None and scan.n_rows > most:
+        return None
+    kept: list[Batch] = []
+    for batch in scan:
+        kept.append(batch)
+        n_rows += len(batch.x)
+        if n_rows > most:
+            return None
+    if n_rows == 0:
+        raise ValueError(NO_ROWS.format(scan.described))
+    weights = [batch.weight for batch in kept if batch.weight is not None]
+    return Rows(np.concatenate([batch.x for batch in kept]), np.concatenate(weights) if weights else None)
+
+
+def each_batch(scan: Scan, engine: Engine, function: Callable[[Rows, Engine], R]) -> Iterator[R]:
+    """What ``function`` makes of the rows of each batch, which are checked, in their order."""
+    alone = Serial()
+    with one_blas_thread():
+        yield from engine.map(lambda rows: function(rows, alone), rows_of(scan))
+
+
 def rows_of(scan: Scan) -> Iterator[Rows]:
     """The rows of a scan, batch by batch, to be evaluated one by one."""
     empty = True
@@ -284,4 +343,4 @@ def rows_of(scan: Scan) -> Iterator[Rows]:
         gone, empty = checked(scan, batch), False
         yield Rows(batch.x, batch.weight, gone if gone.any() else None)
     if empty:
-        raise ValueError(f"{scan.described} has no rows: at least one is needed")
+        raise ValueError(NO_ROWS.format(scan.described))

@@ -10,13 +10,13 @@ import numpy as np
 
 from mixtura import GaussianMixture, Mixture
 from mixtura.mixture import model_of
-from mixtura.reading import Table, feature_names
+from mixtura.reading import feature_names
 
 
-def facts_of_fit(gm: GaussianMixture, table: Table) -> dict[str, Any]:
-    """What there is to say of a fit to ``table``."""
-    facts = facts_of(model_of(gm), gm.covariance_type, table.names, gm.how_fitted())
-    return facts | ({"n_missing": table.n_missing} if table.n_missing else {})
+def facts_of_fit(gm: GaussianMixture, n_missing: int) -> dict[str, Any]:
+    """What there is to say of a fit to a table in which so many values are missing."""
+    facts = facts_of(model_of(gm), gm.covariance_type, list(gm.feature_names_in_), gm.how_fitted())
+    return facts | ({"n_missing": n_missing} if n_missing else {})
 
 
 def facts_of(

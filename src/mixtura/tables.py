@@ -102,11 +102,6 @@ def check_table(path: PathLike) -> None:
     check_writable(path)
 
 
-def write_text(file: TextIO, columns: Columns) -> None:
-    """Write columns as text, beginning with their names."""
-    appending_text(file, ",")(columns)
-
-
 def appending_text(file: TextIO, delimiter: str) -> Callable[[Columns], None]:
     """A function that appends columns as text, the first time beginning with their names."""
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
