@@ -1,6 +1,6 @@
 """A table that is larger than memory beside the same rows in memory: rows per second and peak memory, Markdown tables.
 
-    python benchmarks/larger.py --folder DIR [--rows 50000000] [--passes 8] [--page docs/speed.md]
+    python benchmarks/larger.py --folder DIR [--rows 50000000] [--passes 8] [--page docs/scaling.md]
 
 A Parquet file of so many rows, 8 features in float32 from 16 Gaussian clusters, is written to the folder in row groups
 of a million rows, and removed at the end.  Each line is a process of its own: ``resident`` is the most memory that it
