@@ -609,8 +609,8 @@ class GaussianMixture(FittedMixture):
         Where rows are split between estimators that begin with the same start (``from_mixture`` of one model, or
         weights, means and covariances: with means alone the covariances would be those of each one's rows), with one
         :meth:`partial_fit` each, merging them in any order is one update of EM over all rows.  It cannot be seen
-        whether component k is the same in both: both must come from the same start or model.  Copies of an estimator that has
-        learnt something count that twice.
+        whether component k is the same in both: both must come from the same start or model.  Copies of an estimator
+        that has learnt something count that twice.
 
         Parameters
         ----------
