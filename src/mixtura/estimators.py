@@ -252,6 +252,9 @@ class GaussianMixture(FittedMixture):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    _online: online.State | None = None
+    """What is kept of all rows that came; None where there are parameters alone."""
+
     # fitting -------------------------------------------------------------------------------------------------
 
     def fit(
@@ -559,11 +562,9 @@ class GaussianMixture(FittedMixture):
         """
         pace = online.Pace(*validation.pace(step, forgetting))
         settings = self._online_settings()
-        fresh, before = not hasattr(self, "mixture_"), getattr(self, "_online", None)
+        fresh, before = not hasattr(self, "mixture_"), self._online
         if isinstance(X, Scan):
-            beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
-            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
-            validation.nothing_beside_a_scan(beside)
+            self._none_beside({"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance})
             self._named_as(X, reset=fresh)
             batches = rows_of(X)
         else:
@@ -642,7 +643,7 @@ class GaussianMixture(FittedMixture):
             )
         for one, name in ((self, "this estimator"), (other, "the other estimator")):
             check_is_fitted(one)
-            if getattr(one, "_online", None) is None:
+            if one._online is None:
                 raise ValueError(
                     f"merge joins what two estimators have learnt from rows, but {name} has parameters alone: call "
                     "partial_fit first"
@@ -655,17 +656,14 @@ class GaussianMixture(FittedMixture):
                     f"merge needs two estimators with the same {what}, got {own!r} and {theirs[what]!r}: begin both "
                     "with the same start"
                 )
-        names = [getattr(one, "feature_names_in_", None) for one in (self, other)]
-        if names[0] is not None and names[1] is not None:
-            validation.same_columns([*map(str, names[1])], self.n_features_in_, names[0], self.n_features_in_)
+        if self._names is not None and other._names is not None:
+            validation.same_columns([*map(str, other._names)], self.n_features_in_, self._names, self.n_features_in_)
         sampler = self._sampler
         with one_blas_thread():
             learnt = online.merged(settings, self._online, other._online)
             nobody = Rows(np.empty((0, self.n_features_in_)))
             self._keep_online(learnt, self._history() + other._history(), nobody, np.empty(0, dtype=np.intp))
-        for gone in ("labels_", "loglik_", "lower_bound_"):
-            if hasattr(self, gone):
-                delattr(self, gone)
+        self._forget("labels_", "loglik_", "lower_bound_")
         self._sampler = sampler
         self._say(self.remarks_, stacklevel=3)
         return self
@@ -700,7 +698,7 @@ class GaussianMixture(FittedMixture):
             "noise": settings.noise,
         }
         for what, own in self._described().items():
-            new = what == "noise" and not own and getattr(self, "_online", None) is None  # it may be added to a start
+            new = what == "noise" and not own and self._online is None  # it may be added to a start
             if now[what] != own and not new:
                 raise ValueError(
                     f"{what} must stay {own!r} while batches are learnt, got {now[what]!r}: call fit to start anew"
@@ -711,11 +709,10 @@ class GaussianMixture(FittedMixture):
         self, settings: Settings, state: online.State | None, rows: Rows, pace: online.Pace, engine: Engine
     ) -> online.Learnt:
         """What there is after a batch, the first or one more."""
-        names = getattr(self, "feature_names_in_", None)
         if state is not None:
             start.reachable(state.model, rows)
-            return online.learnt(settings, state, rows, pace, engine, names)
-        task, behind = task_of(settings, rows, names, engine), None
+            return online.learnt(settings, state, rows, pace, engine, self._names)
+        task, behind = task_of(settings, rows, self._names, engine), None
         if hasattr(self, "mixture_"):
             begin, behind = self._as_start(task), self.background_
             told = em.e_step(task.problem, start.reachable(begin, rows))
@@ -742,7 +739,7 @@ class GaussianMixture(FittedMixture):
 
     def _history(self) -> list[dict[str, Any]]:
         """A record for each batch that was learnt; a fit is the first of them, with its last pass."""
-        if getattr(self, "_online", None) is None:
+        if self._online is None:
             return []
         if self.stop_reason_ is em.Reason.BATCH:
             return [*self.history_]
@@ -754,10 +751,9 @@ class GaussianMixture(FittedMixture):
     ) -> None:
         """Publish what was learnt from batches, unless it is to refuse; ``rows`` are those of the last."""
         state, update = learnt.state, learnt.update
-        found = online.diagnosis(update, state, rows, labels, getattr(self, "feature_names_in_", None))
+        found = online.diagnosis(update, state, rows, labels, self._names)
         remarks = online.remarks(update, state, found)
-        if self.on_degenerate == "raise" and "degenerate" in remarks:
-            raise ValueError(remarks["degenerate"])
+        self._refuse_degenerate(remarks)
         components, background = state.model.components, state.model.background
         weights = None if update.fixed is None else state.model.weights  # to the last bit
         self._publish(components, background, start.entropy_of(self.random_state), state.dtype, weights)
@@ -770,9 +766,7 @@ class GaussianMixture(FittedMixture):
         self._n_rows, self._total_weight = state.n_rows, state.total_weight
         self.diagnostics_, self.remarks_ = [asdict(one) for one in found], remarks
         self.dropped_ = self.diagnostics_[:0]
-        for gone in ("_landscape", "_compared", "responsibilities_", "labels_"):  # of an earlier fit, or batch
-            if hasattr(self, gone):
-                delattr(self, gone)
+        self._forget("_landscape", "_compared", "responsibilities_", "labels_")  # of an earlier fit, or batch
 
     def _task(
         self,
@@ -795,21 +789,22 @@ class GaussianMixture(FittedMixture):
         if self.engine == "dask":
             X = distributed.cut_for_dask(X)
         if isinstance(X, Scan):
-            beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
-            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
-            validation.nothing_beside_a_scan(beside)
+            self._none_beside({"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance})
             return self._task_over(Streamed(surveyed(X), X), journal)
         if distributed.is_collection(X):
-            beside = {"labels": labels, "error_covariance": error_covariance}
-            beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
-            validation.nothing_beside_a_scan(beside)
+            self._none_beside({"labels": labels, "error_covariance": error_covariance})
             return self._task_over(distributed.looked_at(distributed.collected(X, sample_weight)), journal)
         rows = received(self, X, reset=True, weight=sample_weight, error_covariance=error_covariance)
         known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
         rows = replace(rows, label=known, edges=edges)
         if journal is not None:
             settings = self._begun(journal, settings, of_rows(rows))
-        return task_of(settings, rows, getattr(self, "feature_names_in_", None), self._engine(), like, journal)
+        return task_of(settings, rows, self._names, self._engine(), like, journal)
+
+    def _none_beside(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse what has an entry for each row, among these arguments and the parameters, where rows are scanned."""
+        own = {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
+        validation.nothing_beside_a_scan({**arguments, **own})
 
     def _begun(self, journal: Journal, settings: Settings, data: Mapping[str, str]) -> Settings:
         """The settings with the number that chance comes from in the ``journal`` of this fit to ``data``."""
@@ -821,13 +816,12 @@ class GaussianMixture(FittedMixture):
         """What a fit to a table that has been looked at needs: of few rows the same as for an array."""
         settings, engine, survey = settings_of(self.get_params(deep=False)), self._engine(), source.survey
         self._named_as(source.table, reset=True)
-        names = getattr(self, "feature_names_in_", None)
         if journal is not None:
             data = of_rows(survey.at_hand) if survey.whole else of_table(survey, source.marks())
             settings = self._begun(journal, settings, data)
         if survey.whole:
-            return task_of(settings, survey.at_hand, names, engine, journal=journal)
-        return task_over(settings, source, names, engine, journal)
+            return task_of(settings, survey.at_hand, self._names, engine, journal=journal)
+        return task_over(settings, source, self._names, engine, journal)
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:
         """Publish a finished run, unless it is one to refuse."""
@@ -845,8 +839,7 @@ class GaussianMixture(FittedMixture):
             loglik = float(own.sum() if weight is None else weight @ own) * task.scale
         found = runs.diagnosis(task, model, labels[task.present])
         remarks = runs.remarks(task, run, found, self._n_parameters(model))
-        if self.on_degenerate == "raise" and "degenerate" in remarks:
-            raise ValueError(remarks["degenerate"])
+        self._refuse_degenerate(remarks)
         weights = model.weights if task.problem.update.fixed is None else run.last.model.weights  # to the last bit
         self._publish(components, background, task.entropy, answer_dtype(task.rows.x), weights)
         self.history_ = run.history
@@ -861,17 +854,14 @@ class GaussianMixture(FittedMixture):
         self._compared = runs.compared(labels[task.present])
         self._n_rows, self._total_weight = task.n_rows, task.total_weight
         self._online = online.state_of(task, run.last.model, statistics)
+        self._forget("labels_", "responsibilities_")  # of an earlier fit
         if task.whole:
             self.labels_ = labels
-        elif hasattr(self, "labels_"):
-            del self.labels_  # of an earlier fit
         self.diagnostics_ = [asdict(one) for one in found]
         self.dropped_ = [asdict(one) for one in run.dropped]
         self.remarks_ = remarks
         if self.trace and task.whole:
             self.responsibilities_ = evaluate.responsibilities(*evaluated)
-        elif hasattr(self, "responsibilities_"):
-            del self.responsibilities_  # of an earlier fit
 
     @property
     def restarts_(self) -> list[dict[str, Any]]:
@@ -882,6 +872,10 @@ class GaussianMixture(FittedMixture):
             record | {"agreement": float(adjusted_rand_score(self._compared, labels))}
             for record, labels in self._landscape
         ]
+
+    def _refuse_degenerate(self, remarks: Mapping[str, str]) -> None:
+        if self.on_degenerate == "raise" and "degenerate" in remarks:
+            raise ValueError(remarks["degenerate"])
 
     def _say(self, remarks: Mapping[str, str], stacklevel: int) -> None:
         if remarks:
@@ -990,8 +984,7 @@ class GaussianMixture(FittedMixture):
         check_is_fitted(self)
         from mixtura import io
 
-        names = getattr(self, "feature_names_in_", None)
-        background = self.background_
+        names, background = self._names, self.background_
         document = {
             **self.mixture_.to_dict(),
             **({} if background is None else {"background": background.to_dict()}),

@@ -97,11 +97,21 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             self.n_features_in_ = table.n_features
             if table.columns is not None:
                 self.feature_names_in_ = np.array(table.columns, dtype=object)
-            elif hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
+            else:
+                self._forget("feature_names_in_")
         else:
-            names = getattr(self, "feature_names_in_", None)
-            validation.same_columns(table.columns, table.n_features, names, self.n_features_in_)
+            validation.same_columns(table.columns, table.n_features, self._names, self.n_features_in_)
+
+    @property
+    def _names(self) -> Any:
+        """Names of the features, if they have any."""
+        return getattr(self, "feature_names_in_", None)
+
+    def _forget(self, *names: str) -> None:
+        """Take away attributes, as far as they are there."""
+        for name in names:
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _engine(self) -> Engine:
         validation.one_of(self.engine, "engine", ENGINES)
