@@ -38,7 +38,7 @@ from mixtura.checkpoint import mark_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
 from mixtura.rows import AnyArray, InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Scan, Table, as_rows
-from mixtura.sources import Glance, Intake, Partly, checked, glance_at, of_batch, survey_of
+from mixtura.sources import Glance, Intake, Partly, glance_at, of_batch, rows_in, survey_of
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Addable)
@@ -341,6 +341,6 @@ def answered(collection: Collection, of_rows: Callable[[Rows], AnyArray]) -> Any
 
 
 def _answer(table: Table, of_rows: Callable[[Rows], T], batch: Batch) -> T:
-    gone = checked(table, batch)
+    rows = rows_in(table, batch)
     with one_blas_thread(), memory_kept():
-        return of_rows(Rows(batch.x, batch.weight, gone if gone.any() else None))
+        return of_rows(rows)

@@ -641,13 +641,7 @@ class GaussianMixture(FittedMixture):
             raise ValueError(
                 f"other must be a GaussianMixture, got {type(other).__name__}: merge what partial_fit made"
             )
-        for one, name in ((self, "this estimator"), (other, "the other estimator")):
-            check_is_fitted(one)
-            if one._online is None:
-                raise ValueError(
-                    f"merge joins what two estimators have learnt from rows, but {name} has parameters alone: call "
-                    "partial_fit first"
-                )
+        states = self._state("this estimator"), other._state("the other estimator")
         settings = self._online_settings()
         mine, theirs = ({**one._described(), "features": one.n_features_in_} for one in (self, other))
         for what, own in mine.items():
@@ -660,13 +654,23 @@ class GaussianMixture(FittedMixture):
             validation.same_columns([*map(str, other._names)], self.n_features_in_, self._names, self.n_features_in_)
         sampler = self._sampler
         with one_blas_thread():
-            learnt = online.merged(settings, self._online, other._online)
+            learnt = online.merged(settings, *states)
             nobody = Rows(np.empty((0, self.n_features_in_)))
             self._keep_online(learnt, self._history() + other._history(), nobody, np.empty(0, dtype=np.intp))
         self._forget("labels_", "loglik_", "lower_bound_")
         self._sampler = sampler
         self._say(self.remarks_, stacklevel=3)
         return self
+
+    def _state(self, name: str) -> online.State:
+        """What was learnt from rows, to be merged."""
+        check_is_fitted(self)
+        if self._online is None:
+            raise ValueError(
+                f"merge joins what two estimators have learnt from rows, but {name} has parameters alone: call "
+                "partial_fit first"
+            )
+        return self._online
 
     def _described(self) -> dict[str, Any]:
         """What two estimators have in common if sums of the one can be added to those of the other."""

@@ -228,7 +228,7 @@ def _of_files(paths: list[Path], columns: Sequence[str] | None, batch_rows: int 
             _unchanged(file.path, stamp)
             for loaded, where in file.batches(every, size):
                 w = None if weight is None else loaded[every.index(weight)].astype(np.float64, copy=False)
-                yield Batch(_together(loaded[: len(wanted)]), w, f"{where} of {file.path}")
+                yield Batch(_side_by_side(loaded[: len(wanted)]), w, f"{where} of {file.path}")
             _unchanged(file.path, stamp)
 
     return Scan(
@@ -254,8 +254,8 @@ def _unchanged(path: Path, stamp: Stamp) -> None:
         )
 
 
-def _together(columns: list[NDArray[Any]]) -> AnyArray:
-    """Columns side by side, (m, d): float32 if all of them are, else float64."""
+def _side_by_side(columns: list[NDArray[Any]]) -> AnyArray:
+    """Columns as (m, d): float32 if all of them are, else float64."""
     x = np.empty((len(columns[0]), len(columns)), dtype=np.result_type(*columns))
     for j, column in enumerate(columns):
         x[:, j] = column
@@ -269,23 +269,24 @@ def _regrouped(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
     n_rows = 0
     for batch in batches:
         if waiting and n_rows + len(batch.x) > size:
-            yield _joined(waiting)
+            yield _as_one(waiting)
             waiting, n_rows = [], 0
         waiting.append(batch)
         n_rows += len(batch.x)
     if waiting:
-        yield _joined(waiting)
+        yield _as_one(waiting)
 
 
-def _joined(batches: list[Batch]) -> Batch:
+def _as_one(batches: list[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
+    return Batch(*together(batches), f"{batches[0].place} to {batches[-1].place}")
+
+
+def together(batches: Sequence[Batch]) -> tuple[AnyArray, Array | None]:
+    """The rows of several batches, and their weights, as arrays of their own."""
     weights = [batch.weight for batch in batches if batch.weight is not None]
-    return Batch(
-        np.concatenate([batch.x for batch in batches]),
-        np.concatenate(weights) if weights else None,
-        f"{batches[0].place} to {batches[-1].place}",
-    )
+    return np.concatenate([batch.x for batch in batches]), np.concatenate(weights) if weights else None
 
 
 # arrays ---------------------------------------------------------------------------------------------------------------

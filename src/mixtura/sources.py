@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mixtura.checkpoint import marks_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, added, one_blas_thread
 from mixtura.rows import InMemory, Rows, held, most_held, telling
-from mixtura.scanning import Batch, Scan, Table
+from mixtura.scanning import Batch, Scan, Table, together
 
 S = TypeVar("S", bound=Addable)
 R = TypeVar("R")
@@ -96,19 +96,17 @@ class Glance:
 
 def glance_at(table: Table, batch: Batch) -> Glance:
     """A look at one batch of a table; ValueError where a value is infinite or a weight is none."""
-    gone = checked(table, batch)
-    n_missing, weight = int(np.count_nonzero(gone)), batch.weight
-    rows = Rows(batch.x, weight, gone if n_missing else None)
-    counting = rows[telling(rows)]
+    rows = rows_in(table, batch)
+    counting, gone = rows[telling(rows)], rows.missing
     return Glance(
         len(rows),
         len(counting),
         counting.total,
         counting.total if counting.weight is None else float(counting.weight @ counting.weight),
-        n_missing,
-        int(gone.all(axis=1).sum()) if n_missing else 0,
-        np.asarray(~gone.all(axis=0)),
-        batch.x.nbytes + (0 if weight is None else weight.nbytes),
+        0 if gone is None else int(gone.sum()),
+        0 if gone is None else int(gone.all(axis=1).sum()),
+        np.full(batch.x.shape[1], len(rows) > 0) if gone is None else np.asarray(~gone.all(axis=0)),
+        batch.x.nbytes + (0 if batch.weight is None else batch.weight.nbytes),
     )
 
 
@@ -148,9 +146,8 @@ def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence
         raise ValueError(
             f"the weights of {table.described} must have a sum above 0, got {seen.total:g}: check the column"
         )
-    x = np.concatenate([batch.x for batch in kept])
-    weights = [batch.weight for batch in kept if batch.weight is not None]
-    rows = Rows(x, np.concatenate(weights) if weights else None, np.isnan(x) if seen.n_missing else None)
+    x, weight = together(kept)
+    rows = Rows(x, weight, np.isnan(x) if seen.n_missing else None)
     if not whole:
         rows = rows[telling(rows)]
     return Survey(
@@ -166,8 +163,8 @@ def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence
     )
 
 
-def checked(table: Table, batch: Batch) -> NDArray[np.bool_]:
-    """Which values (m, d) of a batch are missing; ValueError where one is infinite or a weight is none."""
+def rows_in(table: Table, batch: Batch) -> Rows:
+    """The rows of a batch, with what is missing of them; ValueError where a value is infinite or a weight is none."""
     gone = np.isnan(batch.x)
     wild = np.isinf(batch.x)
     if wild.any():
@@ -183,7 +180,7 @@ def checked(table: Table, batch: Batch) -> NDArray[np.bool_]:
             f"weights must be finite and not negative, got {weight[row]}, {row} rows into {batch.place}: use 0 for a "
             "row that does not count"
         )
-    return gone
+    return Rows(batch.x, weight, gone if gone.any() else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,8 +204,7 @@ class Intake:
         return rows[telling(rows)]
 
     def _refuse_new_gap(self, batch: Batch) -> None:
-        gone = checked(self.table, batch)
-        if gone.any():
+        if rows_in(self.table, batch).missing is not None:
             raise ValueError(
                 f"{self.table.described} must give the same rows each time, but {batch.place} has a missing value "
                 "where none was before: scan it anew when nobody changes it"
@@ -325,8 +321,7 @@ def held_whole(scan: Scan) -> Rows | None:
             return None
     if n_rows == 0:
         raise ValueError(NO_ROWS.format(scan.described))
-    weights = [batch.weight for batch in kept if batch.weight is not None]
-    return Rows(np.concatenate([batch.x for batch in kept]), np.concatenate(weights) if weights else None)
+    return Rows(*together(kept))
 
 
 def each_batch(scan: Scan, engine: Engine, function: Callable[[Rows, Engine], R]) -> Iterator[R]:
@@ -340,7 +335,7 @@ def rows_of(scan: Scan) -> Iterator[Rows]:
     """The rows of a scan, batch by batch, to be evaluated one by one."""
     empty = True
     for batch in scan:
-        gone, empty = checked(scan, batch), False
-        yield Rows(batch.x, batch.weight, gone if gone.any() else None)
+        empty = False
+        yield rows_in(scan, batch)
     if empty:
         raise ValueError(NO_ROWS.format(scan.described))
