@@ -206,7 +206,7 @@ def test_a_pass_goes_on_where_it_was_kept(path, monkeypatch, kind: str, n_jobs: 
     own = {"means_init": [[0, 0, 0], [3, 3, 3]], "max_iter": 2, "n_jobs": n_jobs}
     plain = fitted(data, **own)
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    keep, go_on = Journal.keep, engine.Kept.go_on
+    keep, go_on = Journal.keep, engine.Keeping.go_on
     left, begun = [0], []
 
     def kept(self, *arguments):
@@ -220,7 +220,7 @@ def test_a_pass_goes_on_where_it_was_kept(path, monkeypatch, kind: str, n_jobs: 
         go_on(self, function, blocks, total)
 
     monkeypatch.setattr(Journal, "keep", kept)
-    monkeypatch.setattr(engine.Kept, "go_on", watched)
+    monkeypatch.setattr(engine.Keeping, "go_on", watched)
     for _ in range(100):  # each process comes some blocks further, and dies
         left[0] = 3
         before = len(begun)

@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.background import Extent
-from mixtura.engine import Addable, Engine, Kept, Serial, Threads
+from mixtura.engine import Addable, Engine, Keeping, Serial, Threads
 from mixtura.io import PathLike, check_writable, reason, write_whole
 from mixtura.mixture import Mixture
 from mixtura.rows import InMemory, Rows, Source
@@ -463,7 +463,7 @@ class Journaled:
         assert isinstance(engine, Serial | Threads)
         keep = partial(self.journal.keep, question)
         return self.journal.add(
-            question, self.source.summed(Kept(engine, *self.journal.on_the_way(question), keep), of_part)
+            question, self.source.summed(Keeping(engine, *self.journal.on_the_way(question), keep), of_part)
         )
 
     def sample(self, n: int, rng: np.random.Generator) -> Rows:

@@ -31,13 +31,13 @@ from mixtura.em import Reason
 from mixtura.engine import Engine, make_engine
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
-from mixtura.progress import Teller, reading
+from mixtura.progress import Teller, counted, reading
 from mixtura.reading import Table, feature_names, read_table
 from mixtura.rows import UNKNOWN, AnyArray, Rows
 from mixtura.scanning import Scan, found, left_out, names_of
 from mixtura.select import CRITERIA, selected
 from mixtura.sources import Streamed, each_batch, held_whole, surveyed
-from mixtura.summary import counted, facts_of, facts_of_fit, text_of
+from mixtura.summary import facts_of, facts_of_fit, text_of
 from mixtura.tables import appending_text, check_table, write_table, writing
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from mixtura import validation
 from mixtura.checkpoint import mark_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
 from mixtura.rows import AnyArray, InMemory, Rows, held, most_held
-from mixtura.scanning import Batch, Scan, Table, as_rows
+from mixtura.scanning import Batch, Heading, Scan, as_rows
 from mixtura.sources import Glance, Intake, Partly, glance_at, of_batch, rows_in, survey_of
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Collection:
     """A table as Dask has it: ``batches`` are delayed; ``n_rows`` are those of each, if they are known; ``dtype`` is
     that of its numbers."""
 
-    table: Table
+    table: Heading
     batches: tuple[Any, ...]
     n_rows: tuple[int, ...] | None
     dtype: Any
@@ -113,14 +113,14 @@ def collected(X: Any, weight: Any = None) -> Collection:
     if frame:
         columns = tuple(map(str, X.columns))
         validation.distinct_names(list(X.columns))
-        table, sizes = Table("the Dask frame", columns, len(columns)), None
+        table, sizes = Heading("the Dask frame", columns, len(columns)), None
         dtype = as_rows(X._meta, len(columns), table.described)[0].dtype
     else:
         if X.ndim not in (1, 2) or (X.shape[-1] == 0 and X.ndim == 2):
             raise ValueError(f"a Dask array must have shape (n, d) or (n,), got {X.shape}: give one row per point")
         if X.ndim == 2 and X.numblocks[1] > 1:
             X = X.rechunk({1: -1})
-        table = Table("the Dask array", None, 1 if X.ndim == 1 else int(X.shape[1]))
+        table = Heading("the Dask array", None, 1 if X.ndim == 1 else int(X.shape[1]))
         dtype = X.dtype
         sizes = None if np.isnan(X.chunks[0]).any() else tuple(map(int, X.chunks[0]))
     blocks = X.to_delayed().ravel() if not frame else X.to_delayed()
@@ -151,7 +151,7 @@ def _weights_beside(weight: Any, blocks: Sequence[Any], sizes: tuple[int, ...] |
     return own
 
 
-def _batch_of(table: Table, index: int, block: Any, weight: Any) -> Batch:
+def _batch_of(table: Heading, index: int, block: Any, weight: Any) -> Batch:
     """A chunk, on the worker that has it."""
     place = f"chunk {index}"
     x, _ = as_rows(block, table.n_features, f"{place} of {table.described}")
@@ -221,7 +221,7 @@ class OnCluster(Partly):
     collection: Collection
 
     @property
-    def table(self) -> Table:
+    def table(self) -> Heading:
         """What is known of the rows beforehand."""
         return self.collection.table
 
@@ -340,7 +340,7 @@ def answered(collection: Collection, of_rows: Callable[[Rows], AnyArray]) -> Any
     return dask.array.concatenate(parts, allow_unknown_chunksizes=True)
 
 
-def _answer(table: Table, of_rows: Callable[[Rows], T], batch: Batch) -> T:
+def _answer(table: Heading, of_rows: Callable[[Rows], T], batch: Batch) -> T:
     rows = rows_in(table, batch)
     with one_blas_thread(), memory_kept():
         return of_rows(rows)

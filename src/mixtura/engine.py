@@ -235,7 +235,7 @@ class Pairwise(Generic[S]):
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Keeping:
     """An engine that makes one sum, which is kept on the way and can be gone on with: ``done`` blocks are in it, and
     ``parts`` are what it consists of; ``keep`` is told both after each block."""
 
@@ -264,13 +264,13 @@ class Kept:
         self.engine.each(function, islice(blocks, done, None), add)
 
 
-Engine = Serial | Threads | Kept
+Engine = Serial | Threads | Keeping
 
 
 def added(engine: Engine, function: Callable[[T], S], blocks: Iterable[T], total: InOrder[S] | Pairwise[S]) -> S:
     """The ``total`` of what ``function`` makes of each block, added in their order."""
     with one_blas_thread():
-        if isinstance(engine, Kept):
+        if isinstance(engine, Keeping):
             engine.go_on(function, blocks, total)
         else:
             engine.each(function, blocks, total.add)

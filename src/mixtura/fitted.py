@@ -23,7 +23,7 @@ from mixtura.distributed import Collection
 from mixtura.engine import Engine, Pairwise, Serial, make_engine
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, Rows, present, telling
-from mixtura.scanning import Scan, Table, scan
+from mixtura.scanning import Heading, Scan, scan
 from mixtura.shapes import answer_dtype
 from mixtura.sources import each_batch
 
@@ -91,7 +91,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     # the door ------------------------------------------------------------------------------------------------
 
-    def _named_as(self, table: Table, *, reset: bool) -> None:
+    def _named_as(self, table: Heading, *, reset: bool) -> None:
         """Keep the names and the number of the columns of a table, or compare them with those of the fit."""
         if reset:
             self.n_features_in_ = table.n_features

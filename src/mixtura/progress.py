@@ -165,27 +165,27 @@ def reading(console: Any, text: str, scan: Scan) -> Iterator[tuple[Callable[[str
         yield say, replace(scan, read=read)
 
 
-def counted(number: int, one: str, many: str) -> str:
-    """So many of something, in words."""
-    return f"{number} {one if number == 1 else many}"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 row, 2 rows."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def unfinished(reason: Reason | None, n_iter: int, max_iter: int, gain: float) -> str:
     """What to say of a run that ended before it converged, gaining ``gain`` nats per pass."""
     if reason is Reason.REG_COVAR:
         return (
-            f"EM ended after {counted(n_iter, 'update', 'updates')}, because with reg_covar the next would lower the "
+            f"EM ended after {counted(n_iter, 'update')}, because with reg_covar the next would lower the "
             "log-likelihood: use prior='fraley-raftery' instead of reg_covar, or a smaller number"
         )
     if reason is Reason.INTERRUPTED:
         return (
-            f"the fit was interrupted after {counted(n_iter, 'update', 'updates')}, and the model is the best so far: "
+            f"the fit was interrupted after {counted(n_iter, 'update')}, and the model is the best so far: "
             "to go on, make the same call again if it has a checkpoint, or set warm_start=True before"
         )
     if max_iter == 0:
         return "EM made no update, the model is the start: raise max_iter"
     return (
-        f"EM made {counted(max_iter, 'update', 'updates')}, as many as max_iter allows, and was still gaining "
+        f"EM made {counted(max_iter, 'update')}, as many as max_iter allows, and was still gaining "
         f"{gain:.2g} nats per pass: "
         "raise max_iter, or raise tol if that is near enough"
     )

@@ -50,7 +50,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class Heading:
     """What is known of a table without its rows: what it is, in a word or two, the names of its ``columns``, if they
     have any, and their number."""
 
@@ -64,7 +64,7 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Scan(Table):
+class Scan(Heading):
     """A table that is read batch by batch, as often as it is wanted; :func:`scan` makes them.
 
     Parameters

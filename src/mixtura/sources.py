@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mixtura.checkpoint import marks_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, added, one_blas_thread
 from mixtura.rows import InMemory, Rows, held, most_held, telling
-from mixtura.scanning import Batch, Scan, Table, together
+from mixtura.scanning import Batch, Heading, Scan, together
 
 S = TypeVar("S", bound=Addable)
 R = TypeVar("R")
@@ -94,7 +94,7 @@ class Glance:
         )
 
 
-def glance_at(table: Table, batch: Batch) -> Glance:
+def glance_at(table: Heading, batch: Batch) -> Glance:
     """A look at one batch of a table; ValueError where a value is infinite or a weight is none."""
     rows = rows_in(table, batch)
     counting, gone = rows[telling(rows)], rows.missing
@@ -133,7 +133,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
     return survey_of(scan, seen, kept, sizes, whole=wanted is None)
 
 
-def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence[int], *, whole: bool) -> Survey:
+def survey_of(table: Heading, seen: Glance, kept: Sequence[Batch], sizes: Sequence[int], *, whole: bool) -> Survey:
     """The survey that glances at all batches and the rows ``kept`` make: the ``whole`` table or some of it."""
     if seen.n_rows == 0:
         raise ValueError(NO_ROWS.format(table.described))
@@ -163,7 +163,7 @@ def survey_of(table: Table, seen: Glance, kept: Sequence[Batch], sizes: Sequence
     )
 
 
-def rows_in(table: Table, batch: Batch) -> Rows:
+def rows_in(table: Heading, batch: Batch) -> Rows:
     """The rows of a batch, with what is missing of them; ValueError where a value is infinite or a weight is none."""
     gone = np.isnan(batch.x)
     wild = np.isinf(batch.x)
@@ -188,7 +188,7 @@ class Intake:
     """How batches of a ``table`` become rows of which something may be missing, unless they are ``exact``: weights are
     divided by ``unit``, and a table that is not ``stamped`` is watched for values that go missing."""
 
-    table: Table
+    table: Heading
     exact: bool
     unit: float
     stamped: bool
@@ -272,7 +272,7 @@ class Streamed(Partly):
     scan: Scan
 
     @property
-    def table(self) -> Table:
+    def table(self) -> Heading:
         """What is known of the rows beforehand."""
         return self.scan
 

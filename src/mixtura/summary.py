@@ -10,6 +10,7 @@ import numpy as np
 
 from mixtura import GaussianMixture, Mixture
 from mixtura.mixture import model_of
+from mixtura.progress import counted
 from mixtura.reading import feature_names
 
 
@@ -124,8 +125,3 @@ def _form(means: list[float], deviations: list[float]) -> str:
     """A format that shows three digits of the smallest deviation, and the means as finely."""
     decimals = max(0, 2 - math.floor(math.log10(min(deviations))))
     return ".6g" if decimals > 8 or max(abs(mean) for mean in means) >= 1e15 else f"z.{decimals}f"
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: 1 row, 2 rows."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
