@@ -574,28 +574,19 @@ class GaussianMixture(FittedMixture):
         engine, state, history, sampler = self._engine(), before, self._history(), getattr(self, "_sampler", None)
         with one_blas_thread():
             for rows in batches:
-                there = telling(rows)
-                if not len(rows[there]):  # nobody is there, or says anything
+                if not len(rows[telling(rows)]):  # nobody is there, or says anything
                     continue
                 began = time.perf_counter()
                 learnt = self._learnt(settings, state, rows, pace, engine)
                 state = learnt.state
-                found, log_density = evaluate.labels_and_log_density(state.model, rows, engine)
-                own = log_density[there]
-                loglik = float(own.sum() if rows.weight is None else rows.weight[there] @ own)
-                record = {
-                    "objective": loglik + learnt.update.penalty(state.model) * state.unit,
-                    "loglik": loglik,
-                    "seconds": time.perf_counter() - began,
-                    "accelerated": False,
-                    "predicted": learnt.predicted,
-                    "weight": rows.total,
-                }
+                found, record = online.looked_at(learnt, rows, engine, began)
+                last = rows
                 progress.batch(self.verbose, state.n_batches, record)
                 history.append(record)
             if state is None or state is before:
                 raise ValueError("X must have a row that counts and tells something, got none: leave such a batch out")
-            self._keep_online(learnt, history, rows[there], found[there])
+            there = telling(last)
+            self._keep_online(learnt, history, last[there], found[there])
             if not isinstance(X, Scan):
                 self.labels_ = found
             self.loglik_, self.lower_bound_ = history[-1]["loglik"], self.lower_bounds_[-1]
@@ -644,14 +635,7 @@ class GaussianMixture(FittedMixture):
         states = self._state("this estimator"), other._state("the other estimator")
         settings = self._online_settings()
         mine, theirs = ({**one._described(), "features": one.n_features_in_} for one in (self, other))
-        for what, own in mine.items():
-            if theirs[what] != own:
-                raise ValueError(
-                    f"merge needs two estimators with the same {what}, got {own!r} and {theirs[what]!r}: begin both "
-                    "with the same start"
-                )
-        if self._names is not None and other._names is not None:
-            validation.same_columns([*map(str, other._names)], self.n_features_in_, self._names, self.n_features_in_)
+        online.check_alike(mine, theirs, self._names, other._names)
         sampler = self._sampler
         with one_blas_thread():
             learnt = online.merged(settings, *states)
@@ -684,15 +668,7 @@ class GaussianMixture(FittedMixture):
     def _online_settings(self) -> Settings:
         """The parameters, if batches can be learnt with them, and are those that what was learnt belongs to."""
         settings = settings_of(self.get_params(deep=False))
-        if self.truncate is not None:
-            raise ValueError(
-                f"truncate must be None for batches, got {self.truncate}: what a row keeps is of no use to others"
-            )
-        if self.on_degenerate == "drop":
-            raise ValueError(
-                'on_degenerate must not be "drop" for batches, for rows to come may belong to any component: use '
-                '"rescue" or "raise"'
-            )
+        online.check_settings(settings)
         if not hasattr(self, "mixture_"):
             return settings
         now = {

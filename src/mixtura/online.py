@@ -29,13 +29,15 @@ American Statistician 37, 1983.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mixtura import available, background, degeneracy, told, validation
+from mixtura import available, background, degeneracy, evaluate, told, validation
 from mixtura.background import Background, Extent, bounding_box, extent_of
 from mixtura.degeneracy import DONE, Diagnosis, diagnose, states
 from mixtura.em import Problem
@@ -125,6 +127,38 @@ class Learnt:
     state: State
     update: MStep
     predicted: float
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse parameters with which nothing can be learnt batch by batch."""
+    if settings.truncate is not None:
+        raise ValueError(
+            f"truncate must be None for batches, got {settings.truncate}: what a row keeps is of no use to others"
+        )
+    if settings.on_degenerate == "drop":
+        raise ValueError(
+            'on_degenerate must not be "drop" for batches, for rows to come may belong to any component: use '
+            '"rescue" or "raise"'
+        )
+
+
+def check_alike(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    one_columns: Sequence[str] | None,
+    other_columns: Sequence[str] | None,
+) -> None:
+    """Refuse to join what was learnt of different mixtures: described by name, and the names of their columns, if
+    they have any."""
+    for what, own in one.items():
+        if other[what] != own:
+            raise ValueError(
+                f"merge needs two estimators with the same {what}, got {own!r} and {other[what]!r}: begin both "
+                "with the same start"
+            )
+    if one_columns is not None and other_columns is not None:
+        d = one["features"]
+        validation.same_columns([*map(str, other_columns)], d, one_columns, d)
 
 
 def stepped(settings: Settings, state: State, predicted: float) -> Learnt:
@@ -232,6 +266,23 @@ def _overall(update: MStep, source: InMemory, engine: Engine, names: Sequence[st
     variances = overall.scatter(overall.shift())[0] / overall.mass[0]
     validation.measurable(source.rows.x, variances if variances.ndim == 1 else np.diagonal(variances), names)
     return overall
+
+
+def looked_at(learnt: Learnt, rows: Rows, engine: Engine, began: float) -> tuple[NDArray[np.intp], dict[str, Any]]:
+    """The labels (n,) of the rows of a batch under the model that was learnt with it, and its record for ``history_``;
+    ``began`` is when that was, by time.perf_counter."""
+    state, there = learnt.state, telling(rows)
+    labels, log_density = evaluate.labels_and_log_density(state.model, rows, engine)
+    own = log_density[there]
+    loglik = float(own.sum() if rows.weight is None else rows.weight[there] @ own)
+    return labels, {
+        "objective": loglik + learnt.update.penalty(state.model) * state.unit,
+        "loglik": loglik,
+        "seconds": time.perf_counter() - began,
+        "accelerated": False,
+        "predicted": learnt.predicted,
+        "weight": rows.total,
+    }
 
 
 # what is said of it -------------------------------------------------------------------------------------------------
