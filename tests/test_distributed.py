@@ -48,7 +48,7 @@ def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster() -> Iterator[Any]:
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as found:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as found:
         yield found
 
 
@@ -137,7 +137,7 @@ def test_answers_are_dask_arrays_made_where_the_chunks_are(client: Any, small_me
     assert isinstance(labels, da.Array)
     assert labels.chunks[0] == table.chunks[0]
     assert_array_equal(labels.compute(), gm.predict(x))
-    for name in ("predict", "predict_proba", "score_samples"):
+    for name in ("predict", "predict_proba", "score_samples", "pdf"):
         found = getattr(gm, name)(table)
         expected = getattr(gm, name)(x)
         assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
@@ -243,6 +243,11 @@ def test_chunks_that_change_are_refused(small_memory: None, tmp_path: Path) -> N
 def test_what_cannot_be_used(small_memory: None, given: Callable[[np.ndarray], dict[str, Any]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         GaussianMixture(3).fit(**given(drawn()))
+
+
+def test_chunks_are_not_worked_on_one_after_the_other(small_memory: None) -> None:
+    with pytest.raises(ValueError, match='must not be "incremental" for a Dask collection'):
+        GaussianMixture(3, accelerate="incremental").fit(da.from_array(drawn(), (CHUNK, 3)))
 
 
 def test_other_columns_are_refused(small_memory: None) -> None:

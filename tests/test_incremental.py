@@ -155,9 +155,12 @@ def test_batches_go_on_from_it():
     assert gm.n_iter_ == 2
 
 
-def test_what_it_does_not_go_with_is_refused():
+def test_what_it_does_not_go_with_is_refused(tmp_path):
     X = blobs(100, 2)
     said = refused(GaussianMixture(2, accelerate="incremental", reg_covar=1e-3).fit, X)
     assert "works without reg_covar only" in said
     said = refused(GaussianMixture(2, accelerate="incremental", truncate=1).fit, X)
     assert "truncate works with plain EM only" in said
+    with pytest.raises(ValueError, match='must not be "incremental" for a fit with a checkpoint'):
+        GaussianMixture(2, accelerate="incremental").fit(X, checkpoint=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

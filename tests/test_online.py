@@ -214,6 +214,9 @@ def test_what_a_batch_was_worth_before_and_after_it_was_learnt_is_recorded():
     wanted = [logsumexp(log_joint(rows, *by), axis=1).sum() for rows, by in ((first, own), (second, between))]
     np.testing.assert_allclose([one["predicted"] for one in gm.history_], wanted, rtol=1e-12)
     assert [one["weight"] for one in gm.history_] == [250, 150]
+    silent = model(own).partial_fit(first).partial_fit(np.vstack([second, np.full((7, 2), np.nan)]))
+    assert silent.history_[1]["weight"] == 150
+    assert silent.lower_bound_ == pytest.approx(gm.lower_bound_)
     assert gm.log_likelihood_history_[-1] == gm.loglik_ == pytest.approx(gm.score(second) * 150)
     assert gm.lower_bound_ == pytest.approx(gm.score(second))
     assert gm.loglik_ > gm.history_[-1]["predicted"]

@@ -81,8 +81,8 @@ class GaussianMixture(FittedMixture):
         work: with ``reg_covar`` or ``EigenvalueRatio``, and for covariance types that mix E and V.
         "incremental": an update after each block of rows, or each batch of a scan, for files that are slow to read; it
         reads them some 40 % less often than EM, keeps the sums of all blocks, about blocks * K * d**2 numbers, and
-        works for all types, but not with ``reg_covar``.  Its objective and log-likelihood per pass are a lower bound
-        (Neal and Hinton's free energy); ``loglik_`` is exact.
+        works for all types, but not with ``reg_covar``, a checkpoint or Dask.  Its objective and log-likelihood per
+        pass are a lower bound (Neal and Hinton's free energy); ``loglik_`` is exact.
     weights_init, means_init, covariances_init, precisions_init : array-like or None
         The user's own start, kept exactly as it is: (K,), (K, d) and covariances or precisions in the shape of the
         fitted attribute.  What is not given is filled in: with means alone, equal weights and the covariance of all
@@ -765,6 +765,11 @@ class GaussianMixture(FittedMixture):
             raise ValueError(
                 f"truncate must be None for a fit with a checkpoint, got {settings.truncate}: what each row keeps from "
                 "pass to pass would have to be written, too"
+            )
+        if journal is not None and settings.accelerate == "incremental":
+            raise ValueError(
+                'accelerate must not be "incremental" for a fit with a checkpoint, which keeps sums over all rows, not '
+                'those of each block: use "auto" or None'
             )
         if self.engine == "dask":
             X = distributed.cut_for_dask(X)

@@ -230,7 +230,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def pdf(self, X: ArrayLike) -> Array:
         """Density of each row of X (n, d), of shape (n,); float64, because densities of small units leave float32."""
-        return np.asarray(np.exp(evaluate.log_density(*self._evaluated(X))))
+        density: Array = np.exp(self._by_part(X, None, evaluate.log_density))
+        return density
 
     def score(
         self,

@@ -281,7 +281,7 @@ def looked_at(learnt: Learnt, rows: Rows, engine: Engine, began: float) -> tuple
         "seconds": time.perf_counter() - began,
         "accelerated": False,
         "predicted": learnt.predicted,
-        "weight": rows.total,
+        "weight": rows[there].total,
     }
 
 
