@@ -526,9 +526,10 @@ def driver_of(
         return truncated(truncate)
     if accelerate is None:
         return iterate
-    if not isinstance(accelerate, str) or accelerate not in ("auto", *DRIVERS, "incremental"):
-        names = ", ".join(map(repr, ("auto", *DRIVERS, "incremental")))
-        raise ValueError(f"accelerate must be {names} or None, got {accelerate!r}: choose one of these")
+    names = ("auto", *DRIVERS, "incremental")
+    if not isinstance(accelerate, str) or accelerate not in names:
+        said = ", ".join(map(repr, names))
+        raise ValueError(f"accelerate must be {said} or None, got {accelerate!r}: choose one of these")
     if accelerate == "incremental":
         if update.reg_covar > 0:
             raise ValueError(

@@ -173,8 +173,7 @@ def m_step_of(settings: Settings, state: State) -> MStep:
     update = replace(update, blurred=state.blurred)
     if state.extent is None:
         return update
-    floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
-    return replace(update, box=bounding_box(state.extent, floor, update.overall.layout.dense[0]))
+    return replace(update, box=bounding_box(state.extent, update.smallest, update.overall.layout.dense[0]))
 
 
 def learnt(
@@ -188,8 +187,7 @@ def learnt(
     old, new = pace.factors(state, source.total)
 
     together = joined(state.overall.times(old), overall.times(new))
-    spread = together.scatter(together.shift())[0] / together.mass[0]
-    scale = bulk_scale(source, np.sqrt(np.maximum(spread if spread.ndim == 1 else np.diagonal(spread), 0.0)))
+    scale = bulk_scale(source, np.sqrt(np.maximum(_variances(together), 0.0)))
     part = new * source.total / (old * state.statistics.count + new * source.total)
     origin = overall.center[0] + overall.shift()[0]
     statistics = Problem(source, origin, engine, update).statistics(state.model)
@@ -263,9 +261,14 @@ def _overall(update: MStep, source: InMemory, engine: Engine, names: Sequence[st
     else:
         gaussian, rows = update.overall, replace(source.rows, label=None)
         overall = told.one_pass(gaussian, InMemory(rows), gaussian.means[0], engine)
-    variances = overall.scatter(overall.shift())[0] / overall.mass[0]
-    validation.measurable(source.rows.x, variances if variances.ndim == 1 else np.diagonal(variances), names)
+    validation.measurable(source.rows.x, _variances(overall), names)
     return overall
+
+
+def _variances(overall: Statistics) -> Array:
+    """Variances (d,) of the features, of the sums of one component that has all rows."""
+    scatter = overall.scatter(overall.shift())[0] / overall.mass[0]
+    return scatter if scatter.ndim == 1 else np.diagonal(scatter)
 
 
 def looked_at(learnt: Learnt, rows: Rows, engine: Engine, began: float) -> tuple[NDArray[np.intp], dict[str, Any]]:

@@ -235,9 +235,9 @@ def _problem(
     if not source.exact:
         update = replace(update, blurred=available.blurred(rows, update.floor_variances))
     if settings.noise:
-        floor = update.floor_matrix + np.diag(update.resolution(update.overall.means)[0])
         points = None if gaussian is None else (gaussian.means[0], gaussian.layout.dense[0])
-        update = replace(update, box=box_around(source, floor, update.overall.layout.dense[0], engine, points))
+        box = box_around(source, update.smallest, update.overall.layout.dense[0], engine, points)
+        update = replace(update, box=box)
     return em.Problem(source, update.overall.means[0], engine, update, gaussian, overall, scale)
 
 

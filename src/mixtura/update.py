@@ -351,6 +351,11 @@ class MStep:
         """F as a matrix (d, d)."""
         return np.diag(self.floor) if self.floor.ndim == 1 else self.floor
 
+    @property
+    def smallest(self) -> Array:
+        """The smallest covariance (d, d) of a component in the middle of all rows: F, and what is told apart there."""
+        return self.floor_matrix + np.diag(self.resolution(self.overall.means)[0])
+
     @cached_property
     def factor(self) -> Array:
         """A of F = A A'."""
