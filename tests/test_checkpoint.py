@@ -490,6 +490,8 @@ def test_files_that_are_something_else(X, path, tmp_path: Path) -> None:
         assert "a checkpoint must be a file" in refused(lambda: fitted(X, Path(os.devnull)))
     assert "truncate must be None" in refused(lambda: fitted(X, tmp_path / "new.ckpt", truncate=1))
     assert not (tmp_path / "new.ckpt").exists()
+    for table in (X, scan(X, batch_rows=100)):
+        assert "incremental" in refused(fitted, table, tmp_path / "new.ckpt", accelerate="incremental")
 
 
 def test_sums_of_another_course_are_refused(X, path, monkeypatch) -> None:

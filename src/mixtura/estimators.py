@@ -298,7 +298,7 @@ class GaussianMixture(FittedMixture):
             ``history_`` are those of the last call.  A fit that was finished is there at once.  A call of other rows or
             parameters is refused; with random_state=None the seed is in the file.  It grows by a table of sums for each
             pass, with full covariances 4 K (d + 1) (d + 2) bytes.  What is done on a sample of the rows before the
-            first pass is done again.  Not with ``truncate``.
+            first pass is done again.  Not with ``truncate``, nor with accelerate="incremental".
 
         Returns
         -------
@@ -505,9 +505,9 @@ class GaussianMixture(FittedMixture):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n, d), or Scan
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
             The rows of the batch, as for ``fit``; after the first batch a column may be missing altogether.  A scan is
-            read once, in order, each of its batches being one.
+            read once, in order, each of its batches being one; so are the chunks of a Dask collection.
         y : ignored
             Present for scikit-learn.
         sample_weight, labels, error_covariance : array-like or None
@@ -560,12 +560,15 @@ class GaussianMixture(FittedMixture):
         pace = online.Pace(*validation.pace(step, forgetting))
         settings = self._online_settings()
         fresh, before = not hasattr(self, "mixture_"), getattr(self, "_online", None)
-        if isinstance(X, Scan):
+        table: Any = X
+        if distributed.is_collection(X):
+            table, sample_weight = distributed.collected(X, sample_weight).scan(), None
+        if isinstance(table, Scan):
             beside = {"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance}
             beside |= {name: getattr(self, name) for name in ("labels_init", "responsibilities_init")}
             validation.nothing_beside_a_scan(beside)
-            self._named_as(X, reset=fresh)
-            batches = rows_of(X)
+            self._named_as(table, reset=fresh)
+            batches = rows_of(table)
         else:
             rows = received(self, X, reset=fresh, weight=sample_weight, error_covariance=error_covariance)
             known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
@@ -592,10 +595,11 @@ class GaussianMixture(FittedMixture):
                 }
                 progress.batch(self.verbose, state.n_batches, record)
                 history.append(record)
+                latest = rows[there], found[there]
             if state is None or state is before:
                 raise ValueError("X must have a row that counts and tells something, got none: leave such a batch out")
-            self._keep_online(learnt, history, rows[there], found[there])
-            if not isinstance(X, Scan):
+            self._keep_online(learnt, history, *latest)
+            if not isinstance(table, Scan):
                 self.labels_ = found
             self.loglik_, self.lower_bound_ = history[-1]["loglik"], self.lower_bounds_[-1]
         if not fresh and sampler is not None:
@@ -791,6 +795,11 @@ class GaussianMixture(FittedMixture):
             raise ValueError(
                 f"truncate must be None for a fit with a checkpoint, got {settings.truncate}: what each row keeps from "
                 "pass to pass would have to be written, too"
+            )
+        if journal is not None and settings.accelerate == "incremental":
+            raise ValueError(
+                'accelerate must not be "incremental" for a fit with a checkpoint, which keeps a sum for each pass and '
+                'not one for each block: use "auto"'
             )
         if self.engine == "dask":
             X = distributed.cut_for_dask(X)

@@ -181,6 +181,11 @@ def task_over(
             f"truncate must be None for a table that is larger than memory, got {settings.truncate}: the components of "
             "each row would have to be kept from pass to pass"
         )
+    if settings.accelerate == "incremental" and isinstance(source, OnCluster):
+        raise ValueError(
+            'accelerate="incremental" takes one block after the other, got a Dask collection, whose chunks are worked '
+            'on at once: use "auto"'
+        )
     journaled = source if journal is None else Journaled(source, journal)
     problem = _problem(settings, journaled, source.unit, engine, names, None)
     return Task(
