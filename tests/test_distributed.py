@@ -318,3 +318,36 @@ def test_chunks_without_a_row_that_counts_are_left_out(small_memory: None) -> No
     here = GaussianMixture(3, tol=1e-9, random_state=0).fit(x[kept])
     assert_allclose(np.sort(there.means_, axis=0), np.sort(here.means_, axis=0), rtol=1e-6)
     assert_allclose(there.score(x[kept]) * len(kept), there.loglik_, rtol=1e-10)
+
+
+def test_a_few_rows_that_tell_something_are_found_in_chunks(small_memory: None) -> None:
+    x = drawn()
+    x[1_500:] = np.nan
+    same(
+        GaussianMixture(3, random_state=0).fit(da.from_array(x, (CHUNK, 3))),
+        GaussianMixture(3, random_state=0).fit(scan(cut(x))),
+    )
+
+
+def test_blocks_in_turn_are_not_for_a_cluster(small_memory: None) -> None:
+    with pytest.raises(ValueError, match="one after the other"):
+        GaussianMixture(3, accelerate="incremental").fit(da.from_array(drawn(), (CHUNK, 3)))
+
+
+@pytest.mark.parametrize("dtype", [object, str])
+def test_answers_for_numbers_of_any_kind(small_memory: None, dtype: Any) -> None:
+    x = drawn()
+    gm = GaussianMixture(3, random_state=0).fit(x)
+    np.testing.assert_array_equal(gm.predict(da.from_array(x, (CHUNK, 3)).astype(dtype)).compute(), gm.predict(x))
+
+
+def test_chunks_are_learnt_as_batches(small_memory: None) -> None:
+    x, weight = drawn(), np.arange(len(drawn())) % 3 / 2.0
+    there = GaussianMixture(3, random_state=0).partial_fit(
+        da.from_array(x, (CHUNK, 3)), sample_weight=da.from_array(weight, CHUNK)
+    )
+    here = GaussianMixture(3, random_state=0)
+    for begin in range(0, len(x), CHUNK):
+        here.partial_fit(x[begin : begin + CHUNK], sample_weight=weight[begin : begin + CHUNK])
+    assert there.n_iter_ == here.n_iter_
+    np.testing.assert_array_equal(there.means_, here.means_)

@@ -670,3 +670,9 @@ def test_verbose_says_what_a_batch_told(capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("batch 1: log-likelihood per row ")
     assert second.startswith("batch 2: ")
+
+
+def test_the_last_batch_that_tells_something_is_diagnosed() -> None:
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    gm = GaussianMixture(1).partial_fit(scan([x[:200], x[200:], np.full((5, 2), np.nan)]))
+    assert gm.diagnostics_[0]["distinct_rows"] == 100

@@ -17,7 +17,7 @@ from scipy.stats import multivariate_normal
 
 from mixtura import GaussianMixture, rows, scan, select
 from mixtura.engine import Pairwise
-from mixtura.rows import effective_rows, held
+from mixtura.rows import held
 from refusing import refused
 
 NAMES = ["a", "b", "c"]
@@ -392,7 +392,7 @@ def test_selection_with_weights_and_gaps(faint, tmp_path: Path, large, effective
     pd.DataFrame(x, columns=NAMES).assign(w=w).to_parquet(tmp_path / "t.parquet")
     source = scan(tmp_path / "t.parquet", weight="w")
     chosen = select(source, [1, 3], ["VII", "EII"], random_state=0, effective_size=effective_size)
-    scale = effective_rows(w.astype(float)) / w.sum() if effective_size else 1.0
+    scale = w.sum() / (w.astype(float) ** 2).sum() if effective_size else 1.0
     assert chosen.finalists[0]["bic"] == pytest.approx(bic_of(chosen.best_, x, scale * w), rel=1e-10)
     assert chosen.total_weight == pytest.approx(scale * w.sum())
     x[rng.random(x.shape) < 0.02] = np.nan
@@ -428,3 +428,51 @@ def test_what_collapses_on_all_rows_gives_its_place_to_another(faint, large, mon
     assert len(chosen.finalists) > 5
     assert np.isnan(chosen.finalists[-1]["bic"])
     assert chosen.facts()["finalists"][-1]["bic"] is None
+
+
+# rows of which few tell anything, and weights in any unit -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silenced", ["weights", "gaps"])
+def test_a_few_rows_that_tell_something_are_found(X, tmp_path: Path, large, silenced: str) -> None:
+    there = np.array([7, 4_321, 4_400, 9_990, 9_991])
+    if silenced == "weights":
+        w = np.isin(np.arange(len(X)), there).astype(float)
+        pd.DataFrame(X, columns=NAMES).assign(w=w).to_parquet(tmp_path / "t.parquet")
+        table = scan(tmp_path / "t.parquet", weight="w", batch_rows=500)
+    else:
+        x = np.full_like(X, np.nan)
+        x[there] = X[there]
+        table = scan(x, batch_rows=500)
+    gm = GaussianMixture(1, covariance_type="diag").fit(table)
+    assert np.allclose(gm.means_[0], X[there].mean(axis=0), rtol=1e-9)
+    assert np.allclose(gm.covariances_[0], X[there].var(axis=0), rtol=1e-6)
+
+
+def test_rows_at_hand_are_chosen_among_those_that_tell_something(X, large) -> None:
+    x = X.copy()
+    x[3_000:] = np.nan
+    gm = GaussianMixture(2, random_state=0).fit(scan(x, batch_rows=500))
+    alone = GaussianMixture(2, random_state=0).fit(scan(X[:3_000], batch_rows=500))
+    assert np.allclose(gm.means_, alone.means_, rtol=1e-6)
+    assert sum(one["distinct_rows"] for one in gm.diagnostics_) == len(held(3_000, 3))
+
+
+@pytest.mark.parametrize("unit", [1e-250, 1.0, 1e250])
+def test_effective_size_is_the_same_in_any_unit_of_weights(X, tmp_path: Path, large, unit: float) -> None:
+    w = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+    pd.DataFrame(X, columns=NAMES).assign(w=unit * w).to_parquet(tmp_path / "t.parquet")
+    table = scan(tmp_path / "t.parquet", weight="w")
+    gm = GaussianMixture(1).fit(table)
+    loglik = w @ multivariate_normal(gm.means_[0], gm.covariances_[0]).logpdf(X)
+    scale = w.sum() / (w @ w)
+    expected = gm.df_ * np.log(scale * w.sum()) - 2 * scale * loglik
+    assert gm.bic(table, effective_size=True) == pytest.approx(expected, rel=1e-9)
+    frame = pd.DataFrame(X, columns=NAMES)
+    assert gm.bic(frame, sample_weight=unit * w, effective_size=True) == pytest.approx(expected, rel=1e-9)
+    chosen = select(table, [1], ["VVV"], random_state=0, effective_size=True)
+    assert chosen.total_weight == pytest.approx(scale * w.sum(), rel=1e-9)
+
+
+def test_units_of_which_squares_are_no_numbers_are_refused_without_a_warning(X, large) -> None:
+    assert "units" in refused(lambda: GaussianMixture(2).fit(scan(X * 1e200, batch_rows=500)))

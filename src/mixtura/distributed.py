@@ -38,7 +38,7 @@ from mixtura.checkpoint import mark_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
 from mixtura.rows import AnyArray, InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Heading, Scan, as_rows
-from mixtura.sources import Glance, Intake, Partly, glance_at, of_batch, rows_in, survey_of
+from mixtura.sources import Glance, Intake, Partly, counting, glance_at, mostly_silent, of_batch, rows_in, survey_of
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Addable)
@@ -121,7 +121,7 @@ def collected(X: Any, weight: Any = None) -> Collection:
         if X.ndim == 2 and X.numblocks[1] > 1:
             X = X.rechunk({1: -1})
         table = Heading("the Dask array", None, 1 if X.ndim == 1 else int(X.shape[1]))
-        dtype = X.dtype
+        dtype = X.dtype if X.dtype.kind in "biuf" else np.dtype(np.float64)  # to which all else is converted
         sizes = None if np.isnan(X.chunks[0]).any() else tuple(map(int, X.chunks[0]))
     blocks = X.to_delayed().ravel() if not frame else X.to_delayed()
     weights = [None] * len(blocks) if weight is None else _weights_beside(weight, blocks, sizes)
@@ -185,15 +185,17 @@ def looked_at(collection: Collection) -> OnCluster:
         return OnCluster(survey, replace(collection, n_rows=sizes))
     if _room() >= seen.n_bytes:
         batches = dask.persist(*batches)
-    wanted, begins = held(seen.n_rows, table.n_features), np.cumsum((0, *sizes))
+    among, lengths = batches, sizes
+    if mostly_silent(seen.n_rows, seen.n_present):
+        only = dask.delayed(counting)
+        among, lengths = tuple(only(batch) for batch in batches), tuple(glance.n_present for glance in glances)
+    wanted, begins = held(sum(lengths), table.n_features), np.cumsum((0, *lengths))
     first = np.searchsorted(wanted, begins)
     own = [wanted[first[i] : first[i + 1]] - begins[i] for i in range(len(sizes))]
-    kept = dask.compute(*(take(batch, index) for batch, index in zip(batches, own, strict=True)))
+    kept = dask.compute(*(take(batch, index) for batch, index in zip(among, own, strict=True)))
     # A chunk of which nothing counts has no sum.
-    counting = [i for i, glance in enumerate(glances) if glance.n_present]
-    collection = replace(
-        collection, batches=tuple(batches[i] for i in counting), n_rows=tuple(sizes[i] for i in counting)
-    )
+    there = [i for i, glance in enumerate(glances) if glance.n_present]
+    collection = replace(collection, batches=tuple(batches[i] for i in there), n_rows=tuple(sizes[i] for i in there))
     return OnCluster(survey_of(table, seen, kept, sizes, whole=False), collection)
 
 

@@ -301,7 +301,7 @@ class GaussianMixture(FittedMixture):
             ``history_`` are those of the last call.  A fit that was finished is there at once.  A call of other rows or
             parameters is refused; with random_state=None the seed is in the file.  It grows by a table of sums for each
             pass, with full covariances 4 K (d + 1) (d + 2) bytes.  What is done on a sample of the rows before the
-            first pass is done again.  Not with ``truncate``.
+            first pass is done again.  Not with ``truncate``, nor with accelerate="incremental".
 
         Returns
         -------
@@ -508,9 +508,9 @@ class GaussianMixture(FittedMixture):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n, d), or Scan
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
             The rows of the batch, as for ``fit``; after the first batch a column may be missing altogether.  A scan is
-            read once, in order, each of its batches being one.
+            read once, in order, each of its batches being one; so are the chunks of a Dask collection.
         y : ignored
             Present for scikit-learn.
         sample_weight, labels, error_covariance : array-like or None
@@ -563,10 +563,13 @@ class GaussianMixture(FittedMixture):
         pace = online.Pace(*validation.pace(step, forgetting))
         settings = self._online_settings()
         fresh, before = not hasattr(self, "mixture_"), self._online
-        if isinstance(X, Scan):
+        table: Any = X
+        if distributed.is_collection(X):
+            table, sample_weight = distributed.collected(X, sample_weight).scan(), None
+        if isinstance(table, Scan):
             self._none_beside({"sample_weight": sample_weight, "labels": labels, "error_covariance": error_covariance})
-            self._named_as(X, reset=fresh)
-            batches = rows_of(X)
+            self._named_as(table, reset=fresh)
+            batches = rows_of(table)
         else:
             rows = received(self, X, reset=fresh, weight=sample_weight, error_covariance=error_covariance)
             known = validation.known_labels(labels, len(rows), settings.n_components, background=settings.noise)
@@ -587,7 +590,7 @@ class GaussianMixture(FittedMixture):
                 raise ValueError("X must have a row that counts and tells something, got none: leave such a batch out")
             there = telling(last)
             self._keep_online(learnt, history, last[there], found[there])
-            if not isinstance(X, Scan):
+            if not isinstance(table, Scan):
                 self.labels_ = found
             self.loglik_, self.lower_bound_ = history[-1]["loglik"], self.lower_bounds_[-1]
         if not fresh and sampler is not None:

@@ -6,7 +6,7 @@ A background comes after the components: it has the last column, and LABEL for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from mixtura.engine import Engine, one_blas_thread
 from mixtura.kernels import cut
 from mixtura.kernels.blockwise import highest
 from mixtura.observe import densities, exact
-from mixtura.rows import AnyArray, Array, InMemory, Rows
+from mixtura.rows import AnyArray, Array, InMemory, Rows, norm
 
 if TYPE_CHECKING:
     from mixtura.mixture import Mixture
@@ -110,21 +110,22 @@ def columns(model: Mixture, rows: Rows, engine: Engine, *, proba: bool, density:
 @dataclass(frozen=True)
 class Totals:
     """Sums by weight over rows: ``loglik``, ``count`` of rows, ``certainty``, log max_k r_k, ``entropy``,
-    -sum_k r_k log r_k, and ``squares`` of the weights, where somebody needs them."""
+    -sum_k r_k log r_k, and the ``norm`` of the weights, the root of the sum of their squares."""
 
     loglik: float
     count: float
     certainty: float
     entropy: float
-    squares: float = 0.0
+    norm: float = 0.0
 
     @property
     def effective(self) -> Totals:
         """The same for as many rows as tell as much as rows of these weights (Kish 1965)."""
-        return self if self.squares == 0 else self * (self.count / self.squares)
+        return self if self.norm == 0 else self * (self.count / self.norm / self.norm)
 
     def __add__(self, other: Totals) -> Totals:
-        return Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        sums = Totals(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return replace(sums, norm=float(np.hypot(self.norm, other.norm)))
 
     def __mul__(self, factor: float) -> Totals:
         return Totals(*(factor * part for part in astuple(self)))
@@ -139,7 +140,7 @@ def totals(model: Mixture, rows: Rows, engine: Engine) -> Totals:
         certainty, entropy = np.log(resp.max(axis=0)), entr(resp).sum(axis=0)
         weight = np.ones(len(block)) if block.weight is None else block.weight
         loglik = float(weight @ (np.log(total) + top))
-        return Totals(loglik, block.total, float(weight @ certainty), float(weight @ entropy), float(weight @ weight))
+        return Totals(loglik, block.total, float(weight @ certainty), float(weight @ entropy), norm(block))
 
     def add(part: Totals) -> None:
         found[0] = found[0] + part

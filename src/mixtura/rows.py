@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import blas
 
 from mixtura.engine import Addable, Engine
 from mixtura.patterns import Patterns, patterns_of
@@ -237,9 +238,14 @@ def constant(x: AnyArray) -> NDArray[np.bool_]:
     return np.asarray(x.max(axis=0) == x.min(axis=0))
 
 
-def effective_rows(weight: Array) -> float:
+def norm(rows: Rows) -> float:
+    """Root of the sum of the squared weights, which is a number in any unit of theirs; the squares need not be."""
+    return float(np.sqrt(len(rows)) if rows.weight is None else blas.dnrm2(rows.weight) if len(rows) else 0.0)
+
+
+def effective_rows(rows: Rows) -> float:
     """How many rows of equal weight tell as much as rows of these weights (n,) (Kish 1965)."""
-    return float(weight.sum() ** 2 / (weight @ weight))
+    return float((rows.total / norm(rows)) ** 2)
 
 
 def present(rows: Rows) -> Any:

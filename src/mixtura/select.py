@@ -488,8 +488,8 @@ def selected(
     everything = received(GaussianMixture(), X, reset=True, weight=sample_weight, error_covariance=error_covariance)
     x, missing = everything.x, everything.missing
     if validation.switch(effective_size, "effective_size") and everything.weight is not None:
-        counting = everything.weight[telling(everything)]
-        sample_weight = everything.weight * (effective_rows(counting) / float(counting.sum()))
+        counting = everything[telling(everything)]
+        sample_weight = everything.weight * (effective_rows(counting) / counting.total)
     asked = _named(covariance_types, x.shape[1])
     without = _without(prior, asked)
     named = {code: name for code, name in asked.items() if name not in without}
@@ -605,9 +605,9 @@ def _looked_at(
                 "effective_size is for rows in memory and for scans, got a Dask collection: scale its weights to the "
                 "sum (sum w)^2 / sum w^2 instead"
             )
-        factor = survey.total / survey.squares  # then their sum is the effective number of rows
+        factor = survey.total / survey.norm / survey.norm  # then their sum is the effective number of rows
         rows = replace(rows, weight=factor * rows.weight)
-        scaled = replace(survey, total=factor * survey.total, squares=factor**2 * survey.squares, at_hand=rows)
+        scaled = replace(survey, total=factor * survey.total, norm=factor * survey.norm, at_hand=rows)
         source = Streamed(scaled, replace(source.scan, read=partial(_reweighted, source.scan, factor)))
     return rows.x, rows.weight, Whole(source), names
 

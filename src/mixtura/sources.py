@@ -14,14 +14,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mixtura.checkpoint import marks_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, added, one_blas_thread
-from mixtura.rows import InMemory, Rows, held, most_held, telling
+from mixtura.rows import InMemory, Rows, held, most_held, norm, telling
 from mixtura.scanning import Batch, Heading, Scan, together
 
 S = TypeVar("S", bound=Addable)
@@ -34,16 +34,16 @@ NO_ROWS = "{} has no rows: at least one is needed"
 class Survey:
     """What a look at all rows of a table tells.
 
-    ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight, ``squares`` being the
-    sum of the squared weights; ``n_missing`` values are missing, ``n_empty`` rows tell nothing.  ``at_hand``: all rows
-    if they are ``whole``, else some of those present.  They say what is missing of them if anything is, anywhere.
-    ``sizes`` are the numbers of rows of the batches.
+    ``n_rows`` rows, ``n_present`` of them with a weight above 0 and a value, of ``total`` weight, ``norm`` being the
+    root of the sum of the squared weights; ``n_missing`` values are missing, ``n_empty`` rows tell nothing.
+    ``at_hand``: all rows if they are ``whole``, else some of those present.  They say what is missing of them if
+    anything is, anywhere.  ``sizes`` are the numbers of rows of the batches.
     """
 
     n_rows: int
     n_present: int
     total: float
-    squares: float
+    norm: float
     n_missing: int
     n_empty: int
     at_hand: Rows
@@ -63,19 +63,37 @@ def surveyed(scan: Scan) -> Survey:
         n_rows = sum(len(batch.x) for batch in scan)
         found = _look(scan, held(n_rows, scan.n_features), most)
         assert found is not None
-    return found
+    if found.whole or not mostly_silent(found.n_rows, found.n_present):
+        return found
+    wanted, kept, n_present = held(found.n_present, scan.n_features), [], 0
+    for batch in scan:
+        own = counting(batch)
+        first, last = np.searchsorted(wanted, [n_present, n_present + len(own.x)])
+        kept.append(of_batch(own, wanted[first:last] - n_present))
+        n_present += len(own.x)
+    if n_present != found.n_present:
+        raise ValueError(
+            f"{scan.described} must give the same rows each time, but {found.n_present} of them told something at "
+            f"first and {n_present} now: scan it anew when nobody changes it"
+        )
+    return replace(found, at_hand=_together(kept, missing=found.n_missing > 0))
+
+
+def mostly_silent(n_rows: int, n_present: int) -> bool:
+    """Whether rows at hand are chosen among those that tell something: of others most would be lost, or all."""
+    return 2 * n_present < n_rows
 
 
 @dataclass(frozen=True, eq=False)
 class Glance:
-    """What a look at a batch tells: numbers of rows and of those that tell something, the ``total`` of the weights of
-    these and of the squares, missing values, rows that have no value, the columns (d,) that have one, and the bytes of
-    it all; + for more batches."""
+    """What a look at a batch tells: numbers of rows and of those that tell something, of these the ``total`` of the
+    weights and their ``norm``, the root of the sum of the squares, missing values, rows that have no value, the columns
+    (d,) that have one, and the bytes of it all; + for more batches."""
 
     n_rows: int
     n_present: int
     total: float
-    squares: float
+    norm: float
     n_missing: int
     n_empty: int
     told: NDArray[np.bool_]
@@ -86,7 +104,7 @@ class Glance:
             self.n_rows + other.n_rows,
             self.n_present + other.n_present,
             self.total + other.total,
-            self.squares + other.squares,
+            float(np.hypot(self.norm, other.norm)),
             self.n_missing + other.n_missing,
             self.n_empty + other.n_empty,
             self.told | other.told,
@@ -97,12 +115,12 @@ class Glance:
 def glance_at(table: Heading, batch: Batch) -> Glance:
     """A look at one batch of a table; ValueError where a value is infinite or a weight is none."""
     rows = rows_in(table, batch)
-    counting, gone = rows[telling(rows)], rows.missing
+    own, gone = rows[telling(rows)], rows.missing
     return Glance(
         len(rows),
-        len(counting),
-        counting.total,
-        counting.total if counting.weight is None else float(counting.weight @ counting.weight),
+        len(own),
+        own.total,
+        norm(own),
         0 if gone is None else int(gone.sum()),
         0 if gone is None else int(gone.all(axis=1).sum()),
         np.full(batch.x.shape[1], len(rows) > 0) if gone is None else np.asarray(~gone.all(axis=0)),
@@ -110,9 +128,21 @@ def glance_at(table: Heading, batch: Batch) -> Glance:
     )
 
 
-def of_batch(batch: Batch, index: NDArray[np.intp]) -> Batch:
+def of_batch(batch: Batch, index: Any) -> Batch:
     """Some rows of a batch, by their numbers."""
     return Batch(batch.x[index], None if batch.weight is None else batch.weight[index], batch.place)
+
+
+def counting(batch: Batch) -> Batch:
+    """The rows of a batch that have weight and tell something."""
+    gone = np.isnan(batch.x)
+    return of_batch(batch, telling(Rows(batch.x, batch.weight, gone if gone.any() else None)))
+
+
+def _together(kept: Sequence[Batch], *, missing: bool) -> Rows:
+    """The rows of batches; they say what is missing of them, if anything is ``missing`` anywhere."""
+    x, weight = together(kept)
+    return Rows(x, weight, np.isnan(x) if missing else None)
 
 
 def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | None:
@@ -146,15 +176,14 @@ def survey_of(table: Heading, seen: Glance, kept: Sequence[Batch], sizes: Sequen
         raise ValueError(
             f"the weights of {table.described} must have a sum above 0, got {seen.total:g}: check the column"
         )
-    x, weight = together(kept)
-    rows = Rows(x, weight, np.isnan(x) if seen.n_missing else None)
+    rows = _together(kept, missing=seen.n_missing > 0)
     if not whole:
         rows = rows[telling(rows)]
     return Survey(
         seen.n_rows,
         seen.n_present,
         seen.total,
-        seen.squares,
+        seen.norm,
         seen.n_missing,
         seen.n_empty,
         rows,

@@ -65,15 +65,16 @@ class Statistics:
             raise ValueError(
                 "expected two Statistics about the same center, got two different ones: sum rows about one center"
             )
-        return Statistics(
-            self.objective + other.objective,
-            self.count + other.count,
-            self.mass + other.mass,
-            self.first + other.first,
-            self.second + other.second,
-            self.center,
-            background=self.background + other.background,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow; whoever asks looks at the result
+            return Statistics(
+                self.objective + other.objective,
+                self.count + other.count,
+                self.mass + other.mass,
+                self.first + other.first,
+                self.second + other.second,
+                self.center,
+                background=self.background + other.background,
+            )
 
     def times(self, factor: float) -> Statistics:
         """The sums where every row has ``factor`` times its weight."""
