@@ -207,7 +207,7 @@ def pit(
     remark(ax, part_of(len(drawn), len(rows)), _beside(model))
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.25 * max(float(counts.max()), float(high)) * bins / total)
-    of = names[columns[0]] if len(columns) == 1 else f"{d} features, each given those before"
+    of = names[columns[0]] if len(columns) == 1 else f"{d} features,\neach given those before"
     ax.set_xlabel(f"probability integral transform of {of}")
     ax.set_ylabel("density")
     ax.legend(**LEGEND | {"loc": "upper right"})

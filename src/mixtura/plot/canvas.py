@@ -144,7 +144,9 @@ def draw_rows(ax: Axes, xy: Array, labels: NDArray[np.intp], colors: list[Any]) 
     ax.scatter(xy[:, 0], xy[:, 1], size, c=each, alpha=alpha, linewidths=0, rasterized=True)
 
 
-def draw_ellipses(ax: Axes, mean: Array, covariance: Array, levels: list[float], color: Any) -> None:
+def draw_ellipses(
+    ax: Axes, mean: Array, covariance: Array, levels: list[float], color: Any, *, filled: bool = True
+) -> None:
     """The ellipses that hold these shares of a Gaussian of two features."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Ellipse
@@ -162,7 +164,7 @@ def draw_ellipses(ax: Axes, mean: Array, covariance: Array, levels: list[float],
                 float(width),
                 float(height),
                 angle=angle,
-                facecolor=to_rgba(color, 0.10),
+                facecolor=to_rgba(color, 0.10) if filled else "none",
                 edgecolor=color,
                 linewidth=1.8 if level == levels[-1] else 1.0,
             )

@@ -95,7 +95,7 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
         values = np.array([sign * one[column] for one in known])
         top = values.min() + FAR * (np.quantile(values, MOST) - values.min())
         shown = values[values <= top]
-        room = 0.12 * np.ptp(shown)
+        room = 0.18 * np.ptp(shown)
         if len(shown) < len(values) and room > 0:
             ends = [sign * (values.min() - room), sign * (shown.max() + room)]
             ax.set_ylim(min(ends), max(ends))
@@ -105,7 +105,7 @@ def criterion(selection: object, criterion: str | None = None, *, ax: Axes | Non
                 y, va = (0.98, "top") if sign > 0 else (0.02, "bottom")
                 ax.text(0.98, y, f"beyond: {', '.join(gone)}", transform=ax.transAxes, ha="right", va=va)
         else:
-            ax.margins(y=0.12)
+            ax.margins(y=0.18)
     else:
         ax.text(0.5, 0.5, "no model is ok", transform=ax.transAxes, ha="center")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -134,7 +134,9 @@ def _family_style(name: str) -> tuple[Any, str, str]:
     """Colour, dash and marker of a covariance family."""
     code = family_of(name).code
     kind = KINDS.index(code[1:])
-    return OKABE_ITO[kind], "-" if code[0] == "E" else "--", MARKERS[kind]
+    # The last kind is black: VVV is in most pictures, and yellow is the weakest of the colours.
+    color = OKABE_ITO[-1] if kind == len(KINDS) - 1 else OKABE_ITO[kind]
+    return color, "-" if code[0] == "E" else "--", MARKERS[kind]
 
 
 def criteria(selection: object, names: Sequence[str] = ("bic", "icl"), *, ax: Axes | None = None) -> Axes:
@@ -207,6 +209,7 @@ def criteria(selection: object, names: Sequence[str] = ("bic", "icl"), *, ax: Ax
                 textcoords="offset points",
                 ha="center",
                 va="top" if index == 0 else "bottom",
+                bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0},
             )
     if not any(best for _, best in curves):
         ax.text(0.5, 0.5, "no model is ok", transform=ax.transAxes, ha="center")
@@ -214,7 +217,7 @@ def criteria(selection: object, names: Sequence[str] = ("bic", "icl"), *, ax: Ax
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_xlabel("number of components")
-    ax.set_ylabel("criterion of the best family (lower is better)")
+    ax.set_ylabel("criterion (lower is better)")
     ax.legend(**LEGEND)
     return ax
 

@@ -42,8 +42,11 @@ from mixtura.rows import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TOLD = 3
+TOLD = 2
 """Features that a label names."""
+
+TELLING = 0.15
+"""Least part of the norm of a direction for which it names one."""
 
 
 def discriminants(
@@ -67,8 +70,8 @@ def discriminants(
     ax : matplotlib Axes, optional
         Where to draw; a new figure when None.
     feature_names : sequence of d str, optional
-        Names of the features; default those of X or of the estimator, if they have names.  The axes name the three
-        that count most, by coefficient times standard deviation.
+        Names of the features; default those of X or of the estimator, if they have names.  The axes name the one
+        or two that count most, by coefficient times standard deviation.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def discriminants(
     >>> m = Mixture([0.5, 0.5], [[0.0, 0.0, 0.0], [0.0, 0.0, 6.0]], [1.0, 2.0])
     >>> ax = discriminants(m, m.sample(200, rng=0)[0], feature_names=["a", "b", "c"])
     >>> ax.get_xlabel()
-    'direction 1 (... %): 1.00 c'
+    'direction 1 (... %)\\n1.00 c'
     """
     model = model_in(model)
     mixture = mixture_of(model)
@@ -139,9 +142,9 @@ def discriminants(
     draw_numbers(ax, plane.means, colors)
     scale = np.sqrt(np.diag(mixture.cov))
     parts = np.maximum(values, 0) / np.maximum(values, 0).sum()
-    labels = [f"direction {i + 1} ({100 * parts[i]:.0f} %): {_formula(basis[:, i] * scale, names)}" for i in range(2)]
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
+    labels = [f"direction {i + 1} ({100 * parts[i]:.0f} %)\n{_formula(basis[:, i] * scale, names)}" for i in range(2)]
+    ax.set_xlabel(labels[0], fontsize="small")
+    ax.set_ylabel(labels[1], fontsize="small")
     component_legend(ax, model_of(model).weights, colors, "\n".join(note), shaped=shaped)
     return ax
 
@@ -168,5 +171,5 @@ def _formula(parts: Array, names: Sequence[str]) -> str:
     """The features that count most, with what they count."""
     parts = parts / np.linalg.norm(parts)
     order = np.argsort(-np.abs(parts), kind="stable")[:TOLD]
-    told = [f"{'-' if parts[i] < 0 else '+'} {abs(parts[i]):.2f} {names[i]}" for i in order if abs(parts[i]) >= 0.005]
+    told = [f"{'-' if parts[i] < 0 else '+'} {abs(parts[i]):.2f} {names[i]}" for i in order if abs(parts[i]) >= TELLING]
     return " ".join(told).removeprefix("+ ")

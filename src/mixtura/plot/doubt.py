@@ -94,22 +94,22 @@ def uncertainty(
     drawn = sampled(rows)
     remark(ax, part_of(len(drawn), len(rows)))
     doubt = doubts(whole, drawn)
+    most = 1 - 1 / max(2, mixture.n_components + (whole.background is not None))
     ax.set_xlabel(names[columns[0]])
     if d == 1:
         span = (float(drawn.min()), float(drawn.max())) if len(drawn) else None
         x = net(mixture.means[:, 0], np.sqrt(mixture.layout.diagonal[:, 0]), span)
         ax.plot(x, doubts(whole, x[:, None]), color=OKABE_ITO[0], linewidth=1.6)
         ax.plot(drawn[:, 0], doubt, "o", markersize=3.5, color="black", alpha=0.4, markeredgewidth=0, rasterized=True)
-        ax.set_ylim(0, 1)
+        ax.set_ylim(0, 1.06 * most)
         ax.set_ylabel("uncertainty")
         return ax
     order = np.argsort(doubt, kind="stable")  # the doubtful ones on top
-    most = 1 - 1 / max(2, mixture.n_components + (whole.background is not None))
-    small = float(np.clip(8 * (500 / max(len(drawn), 1)) ** 0.5, 1.5, 8))
+    small = float(np.clip(9 * (500 / max(len(drawn), 1)) ** 0.5, 1.5, 9))
     points = ax.scatter(
         drawn[order, columns[0]],
         drawn[order, columns[1]],
-        s=small * (1 + 3 * doubt[order] / most),
+        s=small * (1 + 5 * doubt[order] / most),
         c=doubt[order],
         cmap=_greys(),
         vmin=0,
@@ -120,7 +120,7 @@ def uncertainty(
     plane = mixture.marginal(columns)
     colors = [color_of(k) for k in range(mixture.n_components)]
     for k, color in enumerate(colors):
-        draw_ellipses(ax, plane.means[k], plane.covariances[k], [0.9], color)
+        draw_ellipses(ax, plane.means[k], plane.covariances[k], [0.9], color, filled=False)
     ax.autoscale_view()
     draw_numbers(ax, plane.means, colors)
     ax.figure.colorbar(points, ax=ax, label="uncertainty")

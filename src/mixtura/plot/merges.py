@@ -25,7 +25,7 @@ from mixtura.rows import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROWS_MERGED = 10_000
+ROWS_MERGED = 5_000
 """Rows by which components are put together for a picture; the elbow of more is the same."""
 
 
@@ -37,7 +37,7 @@ def entropy(model: object, X: ArrayLike | None = None, method: str = "entropy", 
     model : fitted estimator, Mixture, Selection or Merging
         Whose components are merged, or what ``merge_clusters`` gave.
     X : array-like of shape (n, d), optional
-        Rows by which components are merged, for all but a Merging; of more than 10,000 a random subset, and the
+        Rows by which components are merged, for all but a Merging; of more than 5,000 a random subset, and the
         picture says so.
     method : {"entropy", "demp", "ridgeline"}
         As for ``merge_clusters``; not for a Merging.
@@ -104,9 +104,9 @@ def entropy(model: object, X: ArrayLike | None = None, method: str = "entropy", 
         ax.annotate(f"{n:.0f}", (where, value), (7, 7), textcoords="offset points", ha="left", va="bottom")
     remark(ax, said)
     ax.margins(x=0.08, y=0.12)
-    ax.set_xlabel("rows merged so far; numbers are numbers of clusters")
+    ax.set_xlabel("rows merged so far")
     ax.set_ylabel("entropy of the posteriors (nats)")
-    ax.legend(**LEGEND | {"loc": "upper right"})
+    ax.legend(title="numbers: clusters left", **LEGEND | {"loc": "upper right"})
     return ax
 
 

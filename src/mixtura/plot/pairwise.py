@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from mixtura import validation
-from mixtura.mixture import mixture_of, model_of
+from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.plot.canvas import (
     draw_ellipses,
     draw_rows,
@@ -22,7 +22,7 @@ from mixtura.plot.canvas import (
     pyplot,
     sampled,
 )
-from mixtura.plot.one_feature import auto_bins
+from mixtura.plot.one_feature import bars
 from mixtura.plot.regions import draw_regions
 from mixtura.plot.style import BACKGROUND, DASHES, MARKERS, NAMED, QUIET, SHAPED_ROWS, color_of, component_label
 from mixtura.rows import Array
@@ -30,11 +30,14 @@ from mixtura.rows import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_FEATURES = 6
+MOST_FEATURES = 5
 """More features than this make pictures too small to read."""
 
-ROWS_TWO_BY_TWO = 3_000
+ROWS_TWO_BY_TWO = 2_500
 """Rows in each picture, of which there are many."""
+
+DRAWS, MESH = 5_000, 60
+"""As for one picture of regions, which is four times as large."""
 
 
 def pairs(
@@ -53,9 +56,9 @@ def pairs(
     model : fitted estimator, Mixture or Selection
         A mixture with K components and d features.
     X : array-like or frame of shape (n, d), optional
-        Rows; histograms are of all of them, of more than 3,000 a random subset is drawn, and the figure says so.
+        Rows; histograms are of all of them, of more than 2,500 a random subset is drawn, and the figure says so.
     features : sequence of m int, optional
-        Features to draw, in this order; default all of them, or the first six.
+        Features to draw, in this order; default all of them, or the first five.
     probability : float or sequence of float, each in (0, 1)
         Share of the probability inside the regions below the diagonal; the largest is also that of a component's own
         probability inside its ellipse, above the diagonal.
@@ -112,7 +115,7 @@ def pairs(
         for place, j in enumerate(chosen):
             ax = axes[row, place]
             if i == j:
-                _draw_alone(ax, mixture.means[:, i], mixture.layout.diagonal[:, i], whole.weights, rows[:, i], colors)
+                _draw_alone(ax, mixture.marginal([i]), whole.weights, rows[:, i], colors)
             elif row < place:
                 told = ~np.isnan(drawn[:, [j, i]]).any(axis=1)
                 if told.any():
@@ -121,10 +124,12 @@ def pairs(
                 for k, color in enumerate(colors):
                     draw_ellipses(ax, plane.means[k], plane.covariances[k], levels[-1:], color)
             else:
-                draw_regions(ax, mixture.marginal([j, i]), levels, np.empty((0, 2)))
+                draw_regions(ax, mixture.marginal([j, i]), levels, np.empty((0, 2)), draws=DRAWS, mesh=MESH)
             ax.set_xlim(*limits[place])
             if i != j:
                 ax.set_ylim(*limits[row])
+            if row == 0 and 0 < place == m - 1:  # on the left, the first row has a density
+                ax.tick_params(labelright=True, right=True)
             ax.tick_params(labelsize="small", labelbottom=row == m - 1, labelleft=place == 0 and i != j)
     for place, j in enumerate(chosen):
         axes[-1, place].set_xlabel(names[j])
@@ -146,14 +151,14 @@ def _limits(means: Array, deviations: Array, values: Array) -> tuple[float, floa
     return low - room, high + room
 
 
-def _draw_alone(ax: Any, means: Array, variances: Array, weights: Array, values: Array, colors: list[Any]) -> None:
+def _draw_alone(ax: Any, line: Mixture, weights: Array, values: Array, colors: list[Any]) -> None:
     values = values[~np.isnan(values)]
     span = None
     if len(values):
-        counts, edges = np.histogram(values, bins=auto_bins(values))
+        counts, edges = np.histogram(values, bins=bars(values, line))
         ax.stairs(counts / (len(values) * np.diff(edges)), edges, fill=True, color="0.82")
         span = float(values.min()), float(values.max())
-    deviations = np.sqrt(variances)
+    means, deviations = line.means[:, 0], np.sqrt(line.layout.diagonal[:, 0])
     x = net(means, deviations, span)
     parts = weights * norm.pdf(x[:, None], means, deviations)
     for k, color in enumerate(colors):

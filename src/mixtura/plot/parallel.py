@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ROWS_BEHIND = 300
 """Rows as lines; more of them make a surface."""
 
+BANDS = 8
+"""Bands of more components than this cover each other."""
+
 SCALED = 16
 """Up to this many features each axis bears the numbers at its ends."""
 
@@ -30,12 +33,12 @@ def profiles(
     ax: Axes | None = None,
     feature_names: Sequence[str] | None = None,
 ) -> Axes:
-    """Draw the mean of each component, and a band of one standard deviation, across all features.
+    """Draw the mean of each component, with a band of one standard deviation, across all features.
 
     Parameters
     ----------
     model : fitted estimator, Mixture or Selection
-        A mixture with K components and d features.
+        A mixture with K components and d features; with more than eight components the bands are left out.
     X : array-like or frame of shape (n, d), optional
         Rows as thin lines behind the components; of more than 300 a random subset, and the picture says so.
     ax : matplotlib Axes, optional
@@ -94,14 +97,15 @@ def profiles(
                 [np.column_stack([place, row]) for row in heights],
                 colors=[[*colors, BACKGROUND][label] for label in labels],
                 linewidths=0.5,
-                alpha=0.25,
+                alpha=0.18,
                 rasterized=True,
             )
         )
     weights = model_of(model).weights
     for k, color in enumerate(colors):
         middle, spread = (mixture.means[k] - low) / scale, deviations[k] / scale
-        ax.fill_between(place, middle - spread, middle + spread, color=color, alpha=0.16, linewidth=0)
+        if K <= BANDS:
+            ax.fill_between(place, middle - spread, middle + spread, color=color, alpha=0.25, linewidth=0)
         ax.plot(
             place,
             middle,
@@ -113,12 +117,12 @@ def profiles(
             label=component_label(k, weights) if K <= NAMED else None,
             zorder=3,
         )
+    ax.vlines(place, 0, 1, color="0.6", linewidth=0.8, zorder=0.5)
     for j in range(d):
-        ax.axvline(j, color="0.6", linewidth=0.8, zorder=0.5)
         if d <= SCALED:
             style: dict[str, Any] = {"ha": "center", "fontsize": "x-small", "color": "0.25"}
-            ax.annotate(f"{high[j]:.4g}", (j, 1), (0, 3), textcoords="offset points", va="bottom", **style)
-            ax.annotate(f"{low[j]:.4g}", (j, 0), (0, -3), textcoords="offset points", va="top", **style)
+            ax.annotate(f"{high[j]:.3g}", (j, 1), (0, 3), textcoords="offset points", va="bottom", **style)
+            ax.annotate(f"{low[j]:.3g}", (j, 0), (0, -3), textcoords="offset points", va="top", **style)
     ax.set_xlim(-0.3, d - 0.7)
     ax.set_ylim(-0.09, 1.09)
     turned = d > 6 or max(len(name) for name in names) * d > 60
@@ -129,7 +133,8 @@ def profiles(
     ax.set_yticks([])
     for side in ("left", "right", "top"):
         ax.spines[side].set_visible(False)
-    ax.set_ylabel("mean and standard deviation,\neach feature on its own scale")
+    what = "mean and standard deviation" if K <= BANDS else "mean"
+    ax.set_ylabel(f"{what},\neach feature on its own scale")
     remark(ax, part_of(len(drawn), len(rows)))
     if K <= NAMED:
         ax.legend(**LEGEND | {"loc": "center left", "framealpha": 0}, bbox_to_anchor=(1.0, 0.5), handlelength=3)

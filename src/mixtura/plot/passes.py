@@ -76,7 +76,7 @@ def loglik(model: object, *, ax: Axes | None = None) -> Axes:
             history[steps],
             linestyle="none",
             marker="D",
-            markersize=7 if len(history) <= 60 else 4,
+            markersize=6 if len(history) <= 60 else 4,
             markerfacecolor="white",
             markeredgecolor=OKABE_ITO[1],
             markeredgewidth=1.4,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def restarts(model: object, *, ax: Axes | None = None) -> Axes:
     """Draw the objective that each start reached, the best first: starts on one level found one optimum.
 
-    The darker a start, the more its partition agrees with the one returned; its shape is how it ended, and a cross is
-    a start with degenerate components.
+    The darker a start, the more its partition agrees with the one returned (adjusted Rand index); its shape is how it
+    ended, and a cross is a start with degenerate components.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def restarts(model: object, *, ax: Axes | None = None) -> Axes:
             zorder=2,
         )
     assert points is not None
-    bar = ax.figure.colorbar(points, ax=ax, label="agreement with the answer (adjusted Rand index)")
+    bar = ax.figure.colorbar(points, ax=ax, label="agreement with the answer")
     bar.ax.set_ylim(0, 1)
     ax.margins(y=0.12)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
