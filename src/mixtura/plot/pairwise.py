@@ -61,7 +61,7 @@ def pairs(
         Features to draw, in this order; default all of them, or the first five.
     probability : float or sequence of float, each in (0, 1)
         Share of the probability inside the regions below the diagonal; the largest is also that of a component's own
-        probability inside its ellipse, above the diagonal.
+        probability inside its ellipse, above the diagonal, where there are no more than twelve.
     figure : matplotlib Figure, optional
         Where to draw; a new one when None.
     feature_names : sequence of d str, optional
@@ -121,7 +121,7 @@ def pairs(
                 if told.any():
                     draw_rows(ax, drawn[told][:, [j, i]], labels[told], [*colors, BACKGROUND])
                 plane = mixture.marginal([j, i])
-                for k, color in enumerate(colors):
+                for k, color in enumerate(colors if K <= NAMED else []):  # more of them hide the rows
                     draw_ellipses(ax, plane.means[k], plane.covariances[k], levels[-1:], color)
             else:
                 draw_regions(ax, mixture.marginal([j, i]), levels, np.empty((0, 2)), draws=DRAWS, mesh=MESH)

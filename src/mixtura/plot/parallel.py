@@ -84,7 +84,7 @@ def profiles(
     deviations = np.sqrt(mixture.layout.diagonal)
     seen = np.concatenate([mixture.means - 1.2 * deviations, mixture.means + 1.2 * deviations, drawn])
     low, high = np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
-    scale = high - low
+    scale = np.where(high > low, high - low, 1.0)  # far from zero, a narrow feature has no width in float64
     place = np.arange(d)
     colors = [color_of(k) for k in range(K)]
     if len(drawn):
@@ -125,7 +125,7 @@ def profiles(
             ax.annotate(f"{low[j]:.3g}", (j, 0), (0, -3), textcoords="offset points", va="top", **style)
     ax.set_xlim(-0.3, d - 0.7)
     ax.set_ylim(-0.09, 1.09)
-    turned = d > 6 or max(len(name) for name in names) * d > 60
+    turned = d > 6 or max(len(name) for name in names) * d > 40
     ax.set_xticks(place, names, rotation=45 if turned else 0, ha="right" if turned else "center")
     if turned:
         for label in ax.get_xticklabels():
