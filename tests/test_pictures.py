@@ -164,6 +164,36 @@ def test_a_background_is_drawn(name: str) -> None:
     render(OF_ROWS[name](gm, rows))
 
 
+EXTREME = {
+    "far from zero": Mixture([0.5, 0.5], [[1e17, 0.0], [1e17, 1.0]], [1.0, 1.0]),
+    "no weight": Mixture([0.0, 1.0], [[0.0, 0.0], [1.0, 1.0]], [1.0, 1.0]),
+    "the same twice": Mixture([0.5, 0.5], np.zeros((2, 2)), [1.0, 1.0]),
+    "narrow beside wide": Mixture([0.5, 0.5], [[0.0, 0.0], [50.0, 50.0]], [100.0, 1e-8]),
+    "units": Mixture([0.5, 0.5], [[0.0, 0.0], [1e-12, 1e12]], np.tile([1e-24, 1e24], (2, 1))),
+    "many": Mixture(np.full(60, 1 / 60), np.random.default_rng(0).normal(size=(60, 2)) * 9, np.ones(60)),
+}
+
+
+@pytest.mark.parametrize("kind", EXTREME)
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_extreme_models_can_be_drawn(name: str, kind: str) -> None:
+    ax = OF_ROWS[name](EXTREME[kind], EXTREME[kind].sample(100, rng=0)[0])
+    render(ax)
+    assert np.isfinite([ax.get_xlim(), ax.get_ylim()]).all()
+
+
+@pytest.mark.parametrize("kind", EXTREME)
+def test_pairs_of_extreme_models_can_be_drawn(kind: str) -> None:
+    render(plot.pairs(EXTREME[kind], EXTREME[kind].sample(50, rng=0)[0])[0, 0])
+
+
+def test_a_narrow_component_has_its_region() -> None:
+    ax = plot.contours(EXTREME["narrow beside wide"], probability=0.45)
+    (filled,) = [one for one in ax.collections if hasattr(one, "levels") and one.filled]
+    (path,) = filled.get_paths()
+    assert np.abs(path.vertices - 50).max() < 1e-3, "all of it is around the component that is narrow"
+
+
 def test_axes_are_named_by_the_features() -> None:
     frame = pd.DataFrame(X, columns=NAMES)
     gm = GaussianMixture(2, random_state=0).fit(frame)

@@ -37,6 +37,12 @@ def remark(ax: Axes, *parts: str) -> None:
         ax.set_title(said, loc="right", fontsize="small", color=QUIET)
 
 
+def widened(low: float, high: float, share: float) -> tuple[float, float]:
+    """An interval with room on both sides, also where it has no width: far from zero, narrow things have none."""
+    room = max(share * (high - low), 8 * float(np.spacing(max(abs(low), abs(high)))))
+    return low - room, high + room
+
+
 def part_of(drawn: int, n: int, what: str = "rows") -> str:
     """How many rows are drawn of how many, if not all are."""
     return f"{drawn:,} of {n:,} {what}" if drawn < n else ""
@@ -233,6 +239,8 @@ def net(means: Array, deviations: Array, span: tuple[float, float] | None) -> Ar
         margin = 0.04 * (span[1] - span[0])
         low = min(span[0] - margin, float((means - 3 * deviations).min()))
         high = max(span[1] + margin, float((means + 3 * deviations).max()))
+    if not low < high:
+        low, high = widened(low, high, 0.0)
     offsets = np.linspace(-6, 6, int(np.clip(4096 // len(means), 5, 129)) | 1)
     near = (means[:, None] + deviations[:, None] * offsets).ravel()
     return np.unique(np.concatenate([np.linspace(low, high, 513), near[(near > low) & (near < high)]]))

@@ -141,7 +141,8 @@ def discriminants(
     ax.autoscale_view()
     draw_numbers(ax, plane.means, colors)
     scale = np.sqrt(np.diag(mixture.cov))
-    parts = np.maximum(values, 0) / np.maximum(values, 0).sum()
+    told = np.maximum(values, 0.0)
+    parts = told / (told.sum() or 1.0)  # nothing tells components apart that are the same
     labels = [f"direction {i + 1} ({100 * parts[i]:.0f} %)\n{_formula(basis[:, i] * scale, names)}" for i in range(2)]
     ax.set_xlabel(labels[0], fontsize="small")
     ax.set_ylabel(labels[1], fontsize="small")

@@ -141,7 +141,9 @@ def bars(values: Array, line: Mixture) -> Array:
     x = net(means, deviations, None)
     z = (x[:, None] - means) / deviations
     slope = (-z * norm.pdf(z) / deviations**2) @ line.weights
-    return auto_bins(values, float(np.cbrt(6 / (len(values) * trapezoid(slope**2, x)))))
+    rough = float(trapezoid(slope**2, x))
+    # A density that is narrower than float64 can tell, where it lies, has no slope to see.
+    return auto_bins(values, float(np.cbrt(6 / (len(values) * rough))) if rough > 0 else np.inf)
 
 
 def auto_bins(values: Array, widest: float = np.inf) -> Array:

@@ -21,6 +21,7 @@ from mixtura.plot.canvas import (
     probabilities,
     pyplot,
     sampled,
+    widened,
 )
 from mixtura.plot.one_feature import bars
 from mixtura.plot.regions import draw_regions
@@ -147,8 +148,7 @@ def _limits(means: Array, deviations: Array, values: Array) -> tuple[float, floa
     low, high = float((means - 2.5 * deviations).min()), float((means + 2.5 * deviations).max())
     if len(values):
         low, high = min(low, float(values.min())), max(high, float(values.max()))
-    room = 0.04 * (high - low)
-    return low - room, high + room
+    return widened(low, high, 0.04)
 
 
 def _draw_alone(ax: Any, line: Mixture, weights: Array, values: Array, colors: list[Any]) -> None:

@@ -32,6 +32,7 @@ from mixtura.plot.canvas import (
     remark,
     sampled,
     two_features,
+    widened,
 )
 from mixtura.plot.style import LEGEND, OKABE_ITO, color_of, shades
 from mixtura.rows import Array
@@ -146,12 +147,11 @@ def draw_regions(
     """Shade the regions of these shares, in increasing order, in limits that hold them and the rows (n, 2)."""
     levels, inside = levels_of(plane, shares, draws)
     seen = np.vstack([inside, rows])
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    room = 0.05 * (high - low)
-    ax.set_xlim(low[0] - room[0], high[0] + room[0])
-    ax.set_ylim(low[1] - room[1], high[1] + room[1])
+    sides = [widened(float(seen[:, i].min()), float(seen[:, i].max()), 0.05) for i in (0, 1)]
+    ax.set_xlim(*sides[0])
+    ax.set_ylim(*sides[1])
     deviations = np.sqrt(plane.layout.diagonal)
-    x, y = (_lines(plane.means[:, i], deviations[:, i], low[i] - room[i], high[i] + room[i], mesh) for i in (0, 1))
+    x, y = (_lines(plane.means[:, i], deviations[:, i], *sides[i], mesh) for i in (0, 1))
     grid = np.stack(np.meshgrid(x, y), axis=-1)
     p = plane.pdf(grid.reshape(-1, 2)).reshape(grid.shape[:2])
     steps = np.unique(levels)  # those of shares too near for their difference to be seen are one
