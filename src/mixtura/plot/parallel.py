@@ -121,8 +121,8 @@ def profiles(
     for j in range(d):
         if d <= SCALED:
             style: dict[str, Any] = {"ha": "center", "fontsize": "x-small", "color": "0.25"}
-            ax.annotate(f"{high[j]:.3g}", (j, 1), (0, 3), textcoords="offset points", va="bottom", **style)
-            ax.annotate(f"{low[j]:.3g}", (j, 0), (0, -3), textcoords="offset points", va="top", **style)
+            ax.annotate(_number(high[j]), (j, 1), (0, 3), textcoords="offset points", va="bottom", **style)
+            ax.annotate(_number(low[j]), (j, 0), (0, -3), textcoords="offset points", va="top", **style)
     ax.set_xlim(-0.3, d - 0.7)
     ax.set_ylim(-0.09, 1.09)
     turned = d > 6 or max(len(name) for name in names) * d > 40
@@ -139,3 +139,10 @@ def profiles(
     if K <= NAMED:
         ax.legend(**LEGEND | {"loc": "center left", "framealpha": 0}, bbox_to_anchor=(1.0, 0.5), handlelength=3)
     return ax
+
+
+def _number(value: float) -> str:
+    """Three digits, without an exponent where that is short."""
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+    return f"{value:.3g}"
