@@ -33,7 +33,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,9 @@ from mixtura.engine import Addable, Engine, Keeping, Serial, Threads
 from mixtura.io import PathLike, check_writable, reason, write_whole
 from mixtura.mixture import Mixture
 from mixtura.rows import InMemory, Rows, Source
-from mixtura.scanning import Batch, Scan
+from mixtura.scanning import Batch
+from mixtura.sources import Streamed, Survey
 from mixtura.statistics import Partial, Statistics
-
-if TYPE_CHECKING:
-    from mixtura.sources import Survey
 
 S = TypeVar("S", bound=Addable)
 
@@ -144,13 +142,13 @@ def of_table(survey: Survey, marks: Iterable[str]) -> dict[str, str]:
     return {"X": digest(told, *marks)}
 
 
-def marks_of(scan: Scan) -> Iterator[str]:
+def marks_of(source: Streamed) -> Iterator[str]:
     """What tells a scan from others: of files names, sizes and times, of anything else, which has no stamp, all rows,
     which are read once more."""
-    if scan.stamped:
-        yield digest(scan.stamps)
+    if source.scan.stamped:
+        yield digest(source.scan.stamps)
         return
-    for batch in scan:
+    for batch in source.scan:
         yield mark_of(batch)
 
 

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 import mixtura
 from mixtura import distributed, em, evaluate, online, progress, pruned, runs, start, validation
 from mixtura.background import N_PARAMETERS, USUAL, Background
-from mixtura.checkpoint import Journal, journal_at, of_parameters, of_rows, of_table
+from mixtura.checkpoint import Journal, journal_at, marks_of, of_parameters, of_rows, of_table
 from mixtura.covariance import suited
 from mixtura.distributed import OnCluster
 from mixtura.engine import Engine, one_blas_thread
@@ -805,7 +805,8 @@ class GaussianMixture(FittedMixture):
         settings, engine, survey = settings_of(self.get_params(deep=False)), self._engine(), source.survey
         self._named_as(source.table, reset=True)
         if journal is not None:
-            data = of_rows(survey.at_hand) if survey.whole else of_table(survey, source.marks())
+            marks = marks_of(source) if isinstance(source, Streamed) else source.marks()
+            data = of_rows(survey.at_hand) if survey.whole else of_table(survey, marks)
             settings = self._begun(journal, settings, data)
         if survey.whole:
             return task_of(settings, survey.at_hand, self._names, engine, journal=journal)

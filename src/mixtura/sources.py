@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mixtura.checkpoint import marks_of
 from mixtura.engine import Addable, Engine, Pairwise, Serial, added, one_blas_thread
 from mixtura.rows import InMemory, Rows, held, most_held, norm, telling
 from mixtura.scanning import Batch, Heading, Scan, together
@@ -304,10 +303,6 @@ class Streamed(Partly):
     def table(self) -> Heading:
         """What is known of the rows beforehand."""
         return self.scan
-
-    def marks(self) -> Iterator[str]:
-        """What tells the rows from others."""
-        return marks_of(self.scan)
 
     def parts(self) -> Generator[InMemory]:
         """The rows, batch by batch, checked against what they were."""
