@@ -32,7 +32,17 @@ from scipy.stats import norm
 from mixtura import validation
 from mixtura.io import PathLike, check_writable, reason, replacing, write_whole
 from mixtura.mixture import Mixture, mixture_of
-from mixtura.plot.canvas import draw_ellipses, draw_numbers, names_of, part_of, pyplot, remark, two_features, widened
+from mixtura.plot.canvas import (
+    draw_ellipses,
+    draw_numbers,
+    names_of,
+    part_of,
+    pyplot,
+    remark,
+    shares,
+    two_features,
+    widened,
+)
 from mixtura.plot.one_feature import bars
 from mixtura.plot.style import BACKGROUND, DASHES, LEGEND, OKABE_ITO, color_of
 from mixtura.rows import Array
@@ -341,7 +351,8 @@ def _ellipses(run: _Run) -> Callable[[Axes, int], None]:
         if run.rows is not None and run.colors is not None:
             size = float(np.clip(26 * (250 / len(run.rows)) ** 0.5, 5, 26))
             ax.scatter(run.rows[:, 0], run.rows[:, 1], size, c=run.colors[frame], alpha=0.6, linewidths=0)
-            remark(ax, part_of(len(run.rows), run.n_rows))
+        drawn = 0 if run.rows is None else len(run.rows)
+        remark(ax, f"{shares(LEVELS)} ellipses", part_of(drawn, run.n_rows))
         for k in range(model.n_components):
             draw_ellipses(ax, model.means[k], model.covariances[k], LEVELS, colors[k])
         draw_numbers(ax, model.means, colors)
