@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import stat
+import subprocess
 import sys
 from dataclasses import dataclass
 from html import unescape
@@ -66,8 +67,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
     found: list[Frame] = []
     draw = moving._draw
 
-    def watched(figure: Any, axes: Any, *rest: Any) -> None:
-        draw(figure, axes, *rest)
+    def watched(axes: Any, *rest: Any) -> None:
+        draw(axes, *rest)
         left, right = axes
         found.append(
             Frame(
@@ -403,3 +404,9 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.Monkey
             missing.setitem(sys.modules, name, None)
         with pytest.raises(ImportError, match=r'pip install "mixtura\[plot\]"'):
             animate([(TRUE, 0.0)])
+
+
+def test_the_library_is_there_without_matplotlib() -> None:
+    said = "import sys, mixtura; print(callable(mixtura.animate), 'matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

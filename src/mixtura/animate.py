@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.stats import chi2, norm
 
 from mixtura import validation
 from mixtura.io import PathLike, check_writable, reason, replacing, write_whole
@@ -49,7 +49,6 @@ from mixtura.rows import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 FRAMES = 60
@@ -315,17 +314,17 @@ def _images(run: _Run) -> Iterator[Image]:
     axes = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
     draw = _densities(run) if run.models[0].n_features == 1 else _ellipses(run)
     # Where things stand is found once, by the last frame, lest they tremble.
-    _draw(figure, axes, run, draw, len(run.shown) - 1)
+    _draw(axes, run, draw, len(run.shown) - 1)
     canvas.draw()
     figure.set_layout_engine("none")
     for frame in range(len(run.shown)):
-        _draw(figure, axes, run, draw, frame)
+        _draw(axes, run, draw, frame)
         canvas.draw()
         image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         yield image.quantize(256, dither=Image.Dither.NONE)
 
 
-def _draw(figure: Figure, axes: Any, run: _Run, draw: Callable[[Axes, int], None], frame: int) -> None:
+def _draw(axes: Any, run: _Run, draw: Callable[[Axes, int], None], frame: int) -> None:
     for ax in axes:
         ax.clear()
     draw(axes[0], frame)
@@ -335,12 +334,11 @@ def _draw(figure: Figure, axes: Any, run: _Run, draw: Callable[[Axes, int], None
 
 def _ellipses(run: _Run) -> Callable[[Axes, int], None]:
     """How a frame of two features is drawn."""
-    if run.rows is not None:
-        inside = np.concatenate([run.rows, run.models[-1].means])
-    else:
-        away = [2.2 * np.sqrt(model.layout.diagonal) for model in run.models]
-        edges = [model.means + side * reach for model, reach in zip(run.models, away, strict=True) for side in (-1, 1)]
-        inside = np.concatenate(edges)
+    # With rows the frame is theirs, and that of where the components end; without, of wherever these go.
+    held = run.models if run.rows is None else run.models[-1:]
+    reach = np.sqrt(chi2.ppf(LEVELS[-1], 2))
+    ends = [model.means + side * reach * np.sqrt(model.layout.diagonal) for model in held for side in (-1, 1)]
+    inside = np.concatenate(ends if run.rows is None else [run.rows, *ends])
     low, high = inside.min(axis=0), inside.max(axis=0)
 
     def draw(ax: Axes, frame: int) -> None:
@@ -366,8 +364,8 @@ def _densities(run: _Run) -> Callable[[Axes, int], None]:
     """How a frame of one feature is drawn."""
     last = run.models[-1]
     heights, edges = np.empty(0), np.empty(0)
-    means, deviations = last.means[:, 0], np.sqrt(last.layout.diagonal[:, 0])
-    low, high = float((means - 3.5 * deviations).min()), float((means + 3.5 * deviations).max())
+    ends = [model.means + side * np.sqrt(model.layout.diagonal) for model in run.models for side in (-3, 3)]
+    low, high = float(np.concatenate(ends).min()), float(np.concatenate(ends).max())
     if run.rows is not None:
         values = run.rows[:, 0]
         edges = bars(values, last.only([*range(last.n_components)]))
