@@ -1,5 +1,6 @@
 """Gaussian mixtures: fast EM on NumPy and BLAS."""
 
+from mixtura.animate import animate
 from mixtura.estimators import GaussianMixture
 from mixtura.imputer import MixtureImputer
 from mixtura.many import Fits, fit_many
@@ -19,6 +20,7 @@ __all__ = [
     "MixtureImputer",
     "Scan",
     "Selection",
+    "animate",
     "fit_many",
     "merge_clusters",
     "scan",
