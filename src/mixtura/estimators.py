@@ -977,8 +977,12 @@ class GaussianMixture(FittedMixture):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         """The same for front ends that ask for all forms at once; scikit-learn's setting ``display`` decides which."""
-        forms: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        return {**forms, "text/html": self._repr_html_inner()} if "text/html" in forms else forms
+        if not self.__sklearn_is_fitted__():
+            forms: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+            return forms
+        return {"text/plain": repr(self)} | (
+            {"text/html": self._repr_html_inner()} if hasattr(self, "_repr_html_") else {}
+        )
 
     # files ---------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,9 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 332, 8, 190
 """Where the frame of a picture is."""
 
 COLORS = ("#0072B2", "#D55E00", "#00926B", "#B8609A", "#7A7A7A")
-"""As Okabe and Ito's, those that are seen on white and on black; two are darker than theirs."""
+"""As Okabe and Ito's, those that are seen on white and on black; two are darker than theirs, and grey is added."""
+WINNER = COLORS[1]
+"""Of the covariance type that is best."""
 
 STYLE = (
     "<style>"
@@ -265,6 +267,7 @@ def _ellipses(mixture: Mixture, names: Sequence[str]) -> str:
     plane = _part(mixture, drawn, (0, 1))
     reach = 2 * np.sqrt(np.diagonal(plane.covariances, axis1=1, axis2=2))
     low, high = (plane.means - reach).min(axis=0), (plane.means + reach).max(axis=0)
+    low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
     frame = Frame(*(_range(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True)))
     scale = np.array(frame.scale)
     shapes, labels = [], []
@@ -335,7 +338,7 @@ def svg_of_criterion(selection: Selection) -> str:
     for name in reversed(shown):  # the best one on top
         own = sorted((one["n_components"], float(one[column])) for one in cells if one["covariance_type"] == name)
         best = name == shown[0]
-        look = 'stroke="#D55E00" stroke-width="2"' if best else 'stroke="currentColor" stroke-opacity=".45"'
+        look = f'stroke="{WINNER}" stroke-width="2"' if best else 'stroke="currentColor" stroke-opacity=".45"'
         pieces = _unbroken(own, counts)
         dots = "".join(
             '<circle cx="{:.1f}" cy="{:.1f}" r="2"/>'.format(*frame.place(*one))
@@ -343,11 +346,11 @@ def svg_of_criterion(selection: Selection) -> str:
             for one in piece
             if best or len(piece) == 1
         )
-        ink = f'<g fill="{"#D55E00" if best else "currentColor"}">{dots}</g>' if dots else ""
+        ink = f'fill="{WINNER}"' if best else 'fill="currentColor" opacity=".45"'
         drawn = "".join(
             frame.line([k for k, _ in piece], [value for _, value in piece], look) for piece in pieces if len(piece) > 1
         )
-        lines.append(f"<g><title>{text(name)}</title>{drawn}{ink}</g>")
+        lines.append(f"<g><title>{text(name)}</title>{drawn}<g {ink}>{dots}</g></g>")
     first = cells[0]
     u, v = frame.place(first["n_components"], float(first[column]))
     lines.append(f'<circle cx="{u:.1f}" cy="{v:.1f}" r="6" fill="none" stroke="currentColor" stroke-width="1.5"/>')
