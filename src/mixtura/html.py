@@ -256,7 +256,8 @@ def _drawn(mixture: Mixture) -> str:
     if mixture.n_features > 2:
         said.append(f"the first two of {mixture.n_features} features")
     if mixture.n_components > DRAWN:
-        said.append(f"the {DRAWN} heaviest of {mixture.n_components} components")
+        all_of_them = "the density of all, and " if mixture.n_features == 1 else ""
+        said.append(f"{all_of_them}the {DRAWN} heaviest of {mixture.n_components} components")
     if mixture.background is not None:
         said.append("components without the background")
     return f"Drawn: {'; '.join(said)}." if said else ""
