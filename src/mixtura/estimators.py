@@ -966,6 +966,24 @@ class GaussianMixture(FittedMixture):
 
         return (plot.density if self.mixture_.n_features == 1 else plot.scatter)(self, X, ax=ax)
 
+    def _repr_html_inner(self) -> str:
+        """What a notebook shows: of a fitted mixture what was found, of others scikit-learn's diagram."""
+        if not self.__sklearn_is_fitted__():
+            diagram: str = super()._repr_html_inner()
+            return diagram
+        from mixtura import html
+
+        return html.of_estimator(self, self._fitted_type, self._names)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """The same for front ends that ask for all forms at once; scikit-learn's setting ``display`` decides which."""
+        if not self.__sklearn_is_fitted__():
+            forms: dict[str, str] = super()._repr_mimebundle_(**kwargs)
+            return forms
+        return {"text/plain": repr(self)} | (
+            {"text/html": self._repr_html_inner()} if hasattr(self, "_repr_html_") else {}
+        )
+
     # files ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:

@@ -116,6 +116,12 @@ class Mixture:
     def __repr__(self) -> str:
         return f"Mixture(n_components={self.n_components}, n_features={self.n_features})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from mixtura import html
+
+        return html.of_mixture(self)
+
     @property
     def covariances(self) -> Array:
         """Covariance matrices (K, d, d), whatever the layout."""

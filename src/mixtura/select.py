@@ -203,6 +203,12 @@ class Selection:
         value = _digits(best[self.criterion], self.criterion)
         return f"Selection({_name(best)}: {self.criterion} {value}, of {counted(len(self.records), 'cell', 'cells')})"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from mixtura import html
+
+        return html.of_selection(self)
+
     def plot(self, *, ax: Axes | None = None, criterion: str | None = None) -> Axes:
         """Draw the criterion against the number of components, a line for each family; needs ``mixtura[plot]``.
 

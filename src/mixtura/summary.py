@@ -49,29 +49,39 @@ def facts_of(
 
 def text_of(facts: dict[str, Any], width: int) -> str:
     """The facts for a reader, in lines of at most ``width`` where one feature does not need more."""
-    kind, fit = facts["covariance_type"], facts["fit"]
-    lines = [
-        f"Gaussian mixture of {counted(facts['n_components'], 'component')}"
-        + (f", covariance type {kind}" if kind else "")
-    ]
+    lines = [heading_of(facts), *(f"  {about:<14}  {said}" for about, said in said_of(facts))]
+    return "\n".join([*lines, "", *_components(facts, width)])
+
+
+def heading_of(facts: dict[str, Any]) -> str:
+    """What kind of model it is."""
+    kind = facts["covariance_type"]
+    return f"Gaussian mixture of {counted(facts['n_components'], 'component')}" + (
+        f", covariance type {kind}" if kind else ""
+    )
+
+
+def said_of(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """What there is to say of the whole: what it is about, and what is said."""
+    fit = facts["fit"]
     features = counted(facts["n_features"], "feature")
     if fit is None:
-        lines.append(f"  data            {features}; how it was fitted is not known")
+        said = [("data", f"{features}; how it was fitted is not known")]
     else:
         source = f"{facts['data']}: " if "data" in facts else ""
         weight = f" of total weight {fit['total_weight']:.6g}" if fit["total_weight"] != fit["n_rows"] else ""
         ended = "converged" if fit["converged"] else f"not converged ({fit['stop_reason']})"
         missing = f", {counted(facts['n_missing'], 'value')} missing" if "n_missing" in facts else ""
-        lines += [
-            f"  data            {source}{counted(fit['n_rows'], 'row')}{weight}, {features}{missing}",
-            f"  stopped         {ended} after {counted(fit['n_iter'], 'pass', 'passes')}",
-            f"  log-likelihood  {fit['loglik']:.4f} with {counted(fit['df'], 'free parameter')}",
-            f"  BIC             {fit['bic']:.4f} (lower is better)",
-            f"  AIC             {fit['aic']:.4f}",
+        said = [
+            ("data", f"{source}{counted(fit['n_rows'], 'row')}{weight}, {features}{missing}"),
+            ("stopped", f"{ended} after {counted(fit['n_iter'], 'pass', 'passes')}"),
+            ("log-likelihood", f"{fit['loglik']:.4f} with {counted(fit['df'], 'free parameter')}"),
+            ("BIC", f"{fit['bic']:.4f} (lower is better)"),
+            ("AIC", f"{fit['aic']:.4f}"),
         ]
     if "noise_weight" in facts:
-        lines.append(f"  background      {facts['noise_weight']:.4f} of all rows")
-    return "\n".join([*lines, "", *_components(facts, width)])
+        said.append(("background", f"{facts['noise_weight']:.4f} of all rows"))
+    return said
 
 
 def _components(facts: dict[str, Any], width: int) -> list[str]:
@@ -87,7 +97,7 @@ def _components(facts: dict[str, Any], width: int) -> list[str]:
     for j, name in enumerate(names):
         means = [component["mean"][j] for component in components]
         deviations = [component["sd"][j] for component in components]
-        form = _form(means, deviations)
+        form = form_of(means, deviations)
         groups.append(
             _group(
                 name,
@@ -121,7 +131,7 @@ def _group(title: str, *columns: tuple[str, list[str]]) -> list[str]:
     return [title.rjust(size), *(row.rjust(size) for row in rows)]
 
 
-def _form(means: list[float], deviations: list[float]) -> str:
+def form_of(means: list[float], deviations: list[float]) -> str:
     """A format that shows three digits of the smallest deviation, and the means as finely."""
     decimals = max(0, 2 - math.floor(math.log10(min(deviations))))
     return ".6g" if decimals > 8 or max(abs(mean) for mean in means) >= 1e15 else f"z.{decimals}f"
