@@ -29,6 +29,10 @@ from mixtura.rows import Array, Rows
 SURE = 2.0
 """Standard errors that a variance is above nothing if it is above."""
 
+BEYOND = 1e12
+"""Times the variance of a component: an error that is so many times larger tells nothing, one so many times smaller is
+none."""
+
 LOOKED_AT = 2_000
 """Rows of a component whose errors stand for those of all."""
 
@@ -50,7 +54,8 @@ def unresolved(model: Mixture, rows: Rows, labels: NDArray[np.intp], total: floa
     for k, covariance in enumerate(model.layout.dense):
         own = np.arange(len(labels)) if model.layout.shared else np.flatnonzero(labels == k)
         chosen = own[:: -(-len(own) // LOOKED_AT) or 1]
-        precisions = _precisions(rows[chosen])
+        unit = np.sqrt(np.diagonal(covariance))
+        precisions = _precisions(rows[chosen], unit)
         if precisions is None or not len(chosen):
             continue
         weight = np.ones(len(chosen)) if rows.weight is None else rows.weight[chosen]
@@ -59,30 +64,35 @@ def unresolved(model: Mixture, rows: Rows, labels: NDArray[np.intp], total: floa
         if size[0] <= np.finfo(np.float64).eps * size[-1]:  # a feature of which these rows tell nothing
             continue
         root, back = (axes * np.sqrt(size)) @ axes.T, (axes / np.sqrt(size)) @ axes.T
-        least, directions = np.linalg.eigh(root @ covariance @ root)
+        least, directions = np.linalg.eigh(root @ (covariance / unit / unit[:, None]) @ root)
         direction = back @ directions[:, 0]
         precision = np.einsum("i,nij,j->n", direction, precisions, direction)
         squares = float(weight @ precision**2) * len(own) / len(chosen)
         if least[0] < SURE * np.sqrt(2 / squares):
-            found[k] = root @ directions[:, 0]
+            found[k] = (root @ directions[:, 0]) / unit
     return found
 
 
-def _precisions(rows: Rows) -> Array | None:
-    """Those of what each row tells (n, d, d), zero for what is missing; None if some error is nothing in a direction:
-    then there is no limit to what can be seen."""
+def _precisions(rows: Rows, unit: Array) -> Array | None:
+    """Those of what each row tells (n, d, d), in ``unit`` (d,) for each feature, zero for what is missing or as good as
+    missing; None if some error is as good as none in a direction: then there is no limit to what can be seen."""
     assert rows.noise is not None
     d = rows.x.shape[1]
-    missing = np.zeros((len(rows), d), dtype=bool) if rows.missing is None else rows.missing
-    there = ~missing
-    if rows.noise.ndim == 2:
-        if (there & (rows.noise <= 0)).any():
-            return None
-        inverse = np.divide(1.0, rows.noise, out=np.zeros((len(rows), d)), where=there)
+    with np.errstate(over="ignore", invalid="ignore"):
+        noise = rows.noise / unit / (unit if rows.noise.ndim == 2 else unit[:, None])
+    variances = noise if noise.ndim == 2 else np.diagonal(noise, axis1=1, axis2=2)
+    there = variances < BEYOND  # neither is NaN
+    if rows.missing is not None:
+        there &= ~rows.missing
+    if (there & (variances * BEYOND < 1)).any():
+        return None
+    if noise.ndim == 2:
+        inverse = np.divide(1.0, noise, out=np.zeros((len(rows), d)), where=there)
         return np.asarray(inverse[:, :, None] * np.eye(d))
     both = there[:, :, None] & there[:, None]
-    whole = np.where(both, rows.noise, np.eye(d))
     try:
-        return np.where(both, np.linalg.inv(whole), 0.0)
+        inverse = np.linalg.inv(np.where(both, noise, np.eye(d)))
     except np.linalg.LinAlgError:
         return None
+    largest = np.abs(inverse).max(initial=0.0)
+    return np.where(both, inverse, 0.0) if largest < BEYOND else None
