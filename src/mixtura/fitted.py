@@ -22,7 +22,7 @@ from mixtura import distributed, evaluate, frames, impute, start, tables, valida
 from mixtura.distributed import Collection
 from mixtura.engine import Engine, Pairwise, Serial, make_engine
 from mixtura.mixture import Mixture
-from mixtura.rows import AnyArray, Array, Rows, present, telling
+from mixtura.rows import AnyArray, Array, Rows, present, telling, told_whole
 from mixtura.scanning import Heading, Scan, scan
 from mixtura.shapes import answer_dtype
 from mixtura.sources import each_batch
@@ -395,7 +395,7 @@ def _of_model(function: Callable[[Mixture, Rows, Engine], T], model: Mixture, ro
 
 
 def _totals_of(counted: Callable[[Rows], Any], model: Mixture, rows: Rows, engine: Engine) -> evaluate.Totals:
-    return evaluate.totals(model, rows[counted(rows)], engine)
+    return evaluate.totals(model, told_whole(rows[counted(rows)]), engine)
 
 
 def _responsibilities(fitted: np.dtype[Any], model: Mixture, rows: Rows, engine: Engine) -> AnyArray:

@@ -17,7 +17,7 @@ from mixtura.engine import Engine
 from mixtura.fixed import Fixed, fixed_of
 from mixtura.mixture import Mixture
 from mixtura.priors import Prior, prior_of
-from mixtura.rows import Array, InMemory, Rows, Source, telling
+from mixtura.rows import Array, InMemory, Rows, Source, telling, told_whole
 from mixtura.shapes import answer_dtype
 from mixtura.sources import Streamed
 from mixtura.statistics import Statistics, bulk_scale, everything
@@ -139,10 +139,8 @@ def task_of(
             'use "rescue" or "raise"'
         )
     there = telling(rows)
-    own = rows[there]
+    own = told_whole(rows[there])
     validation.some_told(own.missing, names)
-    if own.missing is not None and not own.missing.any():
-        own = replace(own, missing=None)
     # Of a histogram the counts are the rows; shares of one count as many rows as there are bins.
     unit = own.total / len(own) if own.edges is None else min(own.total / len(own), 1.0)
     source: Source

@@ -84,7 +84,7 @@ def _precisions(rows: Rows, unit: Array) -> Array | None:
     there = variances < BEYOND  # neither is NaN
     if rows.missing is not None:
         there &= ~rows.missing
-    if (there & (variances * BEYOND < 1)).any():
+    if (there & (variances < 1 / BEYOND)).any():
         return None
     if noise.ndim == 2:
         inverse = np.divide(1.0, noise, out=np.zeros((len(rows), d)), where=there)
