@@ -34,7 +34,7 @@ from mixtura.mixture import model_of_document
 from mixtura.progress import Teller, counted, reading
 from mixtura.reading import Table, feature_names, read_table
 from mixtura.rows import UNKNOWN, AnyArray, Rows
-from mixtura.scanning import Scan, found, left_out, names_of
+from mixtura.scanning import Scan, columns_of, found
 from mixtura.select import CRITERIA, selected
 from mixtura.sources import Streamed, each_batch, held_whole, surveyed
 from mixtura.summary import facts_of, facts_of_fit, text_of
@@ -602,12 +602,12 @@ def _read(
     """
     beside = [name for name in (weight, *(errors or ()), labels) if name is not None]
     with _progress(f"reading {data}"):
-        nothing_in = left_out(data, columns, beside)
+        names, nothing_in = columns_of(data, columns, beside)
         if errors is not None or labels is not None:
             whole = _joined(found(data), columns, weight, errors, labels)
         else:
             whole, table = None, scan(data, columns, weight=weight)
-            names, rows = names_of(data, columns, weight), held_whole(table)
+            rows = held_whole(table)
     if nothing_in:
         _say(f"left out {', '.join(nothing_in)}: no values")
     if whole is not None:

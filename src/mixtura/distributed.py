@@ -10,7 +10,7 @@ sums up its chunks, and the sums meet in a tree,
     ...                               +-> ... -> the sum of all
     chunk -> sum ----> sum of FAN_IN -/
 
-whose shape depends on the number of chunks alone.  A node adds up in pairs (engine.Pairwise), and FAN_IN is a power of
+whose shape depends on the number of chunks alone.  A node adds up in pairs (engine.in_pairs), and FAN_IN is a power of
 two: the sum has the bits that a scan of the same chunks on one machine has, wherever a chunk was worked on and however
 often, because a worker was lost.
 
@@ -35,7 +35,7 @@ import numpy as np
 
 from mixtura import validation
 from mixtura.checkpoint import mark_of
-from mixtura.engine import Addable, Engine, Pairwise, Serial, one_blas_thread
+from mixtura.engine import Addable, Engine, Serial, in_pairs, one_blas_thread
 from mixtura.rows import AnyArray, InMemory, Rows, held, most_held
 from mixtura.scanning import Batch, Heading, Scan, as_rows
 from mixtura.sources import Glance, Intake, Partly, counting, glance_at, mostly_silent, of_batch, rows_in, survey_of
@@ -59,23 +59,15 @@ def is_collection(X: Any) -> bool:
 
 
 def cut_for_dask(X: Any) -> Any:
-    """An array that is larger than what is kept at hand as one of Dask, all else as it is."""
-    needed()
-    import dask.array
-
-    if not isinstance(X, np.ndarray) or X.ndim > 2 or X.size <= most_held(1):
-        return X
-
-    rows = max(CHUNK_BYTES // max(X.nbytes // max(len(X), 1), 1), 1)
-    return dask.array.from_array(X, chunks=(rows, *X.shape[1:]))
-
-
-def needed() -> None:
-    """Refuse to go on without Dask."""
+    """An array that is larger than what is kept at hand as one of Dask, all else as it is; ImportError without Dask."""
     try:
-        import dask  # noqa: F401
+        import dask.array
     except ImportError as error:
         raise ImportError('engine="dask" needs Dask, which is not installed: pip install "mixtura[dask]"') from error
+    if not isinstance(X, np.ndarray) or X.ndim > 2 or X.size <= most_held(1):
+        return X
+    rows = max(CHUNK_BYTES // max(X.nbytes // max(len(X), 1), 1), 1)
+    return dask.array.from_array(X, chunks=(rows, *X.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +243,7 @@ def summed(collection: Collection, of_batch: Callable[[Batch], S]) -> S:
     import dask
 
     function = dask.delayed(of_batch, traverse=False)  # goes out once, not with each chunk
-    each, add = dask.delayed(_applied, pure=False), dask.delayed(_added, pure=False)
+    each, add = dask.delayed(_applied, pure=False), dask.delayed(in_pairs, pure=False)
     sizes = collection.n_rows or [None] * len(collection.batches)
     sums = [each(function, batch, size) for batch, size in zip(collection.batches, sizes, strict=True)]
     while len(sums) > 1:
@@ -309,13 +301,6 @@ def _applied(function: Callable[[Batch], T], batch: Batch, n_rows: int | None) -
             f"{len(batch.x)} now: fit again when nobody changes what it is made of"
         )
     return function(batch)
-
-
-def _added(sums: Sequence[S]) -> S:
-    total: Pairwise[S] = Pairwise()
-    for one in sums:
-        total.add(one)
-    return total.sum()
 
 
 # answers --------------------------------------------------------------------------------------------------------------

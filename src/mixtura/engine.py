@@ -234,6 +234,14 @@ class Pairwise(Generic[S]):
         return total
 
 
+def in_pairs(parts: Iterable[S]) -> S:
+    """The sum of these, at least one, in pairs."""
+    total: Pairwise[S] = Pairwise()
+    for part in parts:
+        total.add(part)
+    return total.sum()
+
+
 @dataclass(frozen=True, eq=False)
 class Keeping:
     """An engine that makes one sum, which is kept on the way and can be gone on with: ``done`` blocks are in it, and

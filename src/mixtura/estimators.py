@@ -365,8 +365,7 @@ class GaussianMixture(FittedMixture):
         0.0
         """
         middles, weight, pairs = validation.histogram(edges, counts)
-        with one_blas_thread():
-            self._fit(self._task(middles, weight, edges=pairs), threading.Event())
+        self._fit_kept(partial(self._task, middles, weight, edges=pairs), None)
         self._say(self.remarks_, stacklevel=3)
         return self
 
@@ -804,12 +803,13 @@ class GaussianMixture(FittedMixture):
         """What a fit to a table that has been looked at needs: of few rows the same as for an array."""
         settings, engine, survey = settings_of(self.get_params(deep=False)), self._engine(), source.survey
         self._named_as(source.table, reset=True)
-        if journal is not None:
-            marks = marks_of(source) if isinstance(source, Streamed) else source.marks()
-            data = of_rows(survey.at_hand) if survey.whole else of_table(survey, marks)
-            settings = self._begun(journal, settings, data)
         if survey.whole:
+            if journal is not None:
+                settings = self._begun(journal, settings, of_rows(survey.at_hand))
             return task_of(settings, survey.at_hand, self._names, engine, journal=journal)
+        if journal is not None:  # of a Dask collection all chunks are looked at once more
+            marks = marks_of(source) if isinstance(source, Streamed) else source.marks()
+            settings = self._begun(journal, settings, of_table(survey, marks))
         return task_over(settings, source, self._names, engine, journal)
 
     def _keep(self, task: Task, run: Run, outcomes: dict[int, Outcome]) -> None:

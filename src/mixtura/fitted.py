@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixtura import distributed, evaluate, frames, impute, start, tables, validation
 from mixtura.distributed import Collection
-from mixtura.engine import Engine, Pairwise, Serial, make_engine
+from mixtura.engine import Engine, Serial, in_pairs, make_engine
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array, Rows, present, telling, told_whole
 from mixtura.scanning import Heading, Scan, scan
@@ -384,10 +384,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         function = partial(_totals_of, counted)
         if isinstance(table, Collection):
             return distributed.total_of(*self._of_chunks(table, function))
-        found = Pairwise[evaluate.Totals]()
-        for part in self._of_batches(table, function):
-            found.add(part)
-        return found.sum()
+        return in_pairs(self._of_batches(table, function))
 
 
 def _of_model(function: Callable[[Mixture, Rows, Engine], T], model: Mixture, rows: Rows) -> T:

@@ -172,7 +172,7 @@ def _carried_together(
         for index, (number, run) in enumerate(runs):
             if index == 0 or not (ended.is_set() and run.cancel()):
                 yield number, run.result()
-    except BaseException:
+    except BaseException:  # whatever it is: the other runs are not wanted any more
         ended.set()
         raise
     finally:

@@ -170,16 +170,13 @@ def scan(
     return _of_stream(source, batch_rows)
 
 
-def names_of(source: PathLike, columns: Sequence[str] | None, weight: str | None) -> tuple[str, ...]:
-    """What the columns that :func:`scan` takes of files are called, x0, x1, ... in .npy files."""
-    return tuple(chosen(opened(found(source)[0]), columns, [] if weight is None else [weight]))
-
-
-def left_out(source: PathLike, columns: Sequence[str] | None, beside: Sequence[str]) -> list[str]:
-    """Columns of files that :func:`scan` does not take because nothing is in them."""
+def columns_of(
+    source: PathLike, columns: Sequence[str] | None, beside: Sequence[str]
+) -> tuple[tuple[str, ...], list[str]]:
+    """What the columns that :func:`scan` takes of files are called, x0, x1, ... in .npy files; and those that it does
+    not take because nothing is in them."""
     file = opened(found(source)[0])
-    chosen(file, columns, beside)
-    return without_values(file, columns, beside)
+    return tuple(chosen(file, columns, beside)), without_values(file, columns, beside)
 
 
 # files ----------------------------------------------------------------------------------------------------------------

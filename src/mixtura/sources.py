@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mixtura import validation
 from mixtura.engine import Addable, Engine, Pairwise, Serial, added, one_blas_thread
 from mixtura.rows import InMemory, Rows, held, most_held, norm, telling
 from mixtura.scanning import Batch, Heading, Scan, together
@@ -67,8 +68,7 @@ def surveyed(scan: Scan) -> Survey:
     wanted, kept, n_present = held(found.n_present, scan.n_features), [], 0
     for batch in scan:
         own = counting(batch)
-        first, last = np.searchsorted(wanted, [n_present, n_present + len(own.x)])
-        kept.append(of_batch(own, wanted[first:last] - n_present))
+        kept.append(wanted_of(own, wanted, n_present))
         n_present += len(own.x)
     if n_present != found.n_present:
         raise ValueError(
@@ -132,10 +132,15 @@ def of_batch(batch: Batch, index: Any) -> Batch:
     return Batch(batch.x[index], None if batch.weight is None else batch.weight[index], batch.place)
 
 
+def wanted_of(batch: Batch, wanted: NDArray[np.intp], before: int) -> Batch:
+    """The rows of a batch that are ``wanted``, by numbers that increase and count the rows ``before`` it, too."""
+    first, last = np.searchsorted(wanted, [before, before + len(batch.x)])
+    return of_batch(batch, wanted[first:last] - before)
+
+
 def counting(batch: Batch) -> Batch:
     """The rows of a batch that have weight and tell something."""
-    gone = np.isnan(batch.x)
-    return of_batch(batch, telling(Rows(batch.x, batch.weight, gone if gone.any() else None)))
+    return of_batch(batch, telling(Rows(batch.x, batch.weight, validation.missing(batch.x))))
 
 
 def _together(kept: Sequence[Batch], *, missing: bool) -> Rows:
@@ -153,8 +158,7 @@ def _look(scan: Scan, wanted: NDArray[np.intp] | None, most: int) -> Survey | No
         if wanted is None:
             kept.append(batch)
         else:
-            first, last = np.searchsorted(wanted, [seen.n_rows, seen.n_rows + len(batch.x)])
-            kept.append(of_batch(batch, wanted[first:last] - seen.n_rows))
+            kept.append(wanted_of(batch, wanted, seen.n_rows))
         seen = seen + glance_at(scan, batch)
         sizes.append(len(batch.x))
         if wanted is None and seen.n_rows > most:
@@ -193,7 +197,6 @@ def survey_of(table: Heading, seen: Glance, kept: Sequence[Batch], sizes: Sequen
 
 def rows_in(table: Heading, batch: Batch) -> Rows:
     """The rows of a batch, with what is missing of them; ValueError where a value is infinite or a weight is none."""
-    gone = np.isnan(batch.x)
     wild = np.isinf(batch.x)
     if wild.any():
         row, column = (int(index) for index in np.argwhere(wild)[0])
@@ -208,7 +211,7 @@ def rows_in(table: Heading, batch: Batch) -> Rows:
             f"weights must be finite and not negative, got {weight[row]}, {row} rows into {batch.place}: use 0 for a "
             "row that does not count"
         )
-    return Rows(batch.x, weight, gone if gone.any() else None)
+    return Rows(batch.x, weight, validation.missing(batch.x))
 
 
 @dataclass(frozen=True, eq=False)

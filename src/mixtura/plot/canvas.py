@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from mixtura.mixture import Mixture, mixture_of
 from mixtura.plot.style import LEGEND, MARKERS, NAMED, QUIET, ROWS_DRAWN, SHAPED_ROWS, component_label
 from mixtura.rows import AnyArray, Array
 from mixtura.select import Selection
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 def model_in(model: object) -> object:
     """The estimator or Mixture to draw: of a Selection, its winner."""
     return model.best_ if isinstance(model, Selection) else model
+
+
+def fit_in(model: object, picture: str) -> object:
+    """The estimator of which a ``picture`` shows how it was fitted; ValueError for a Mixture, and for what is none."""
+    model = model_in(model)
+    if isinstance(model, Mixture):
+        raise ValueError(
+            f"{picture} needs a fitted estimator, got a Mixture, which keeps no record of a fit: "
+            "pass the GaussianMixture whose mixture_ it is"
+        )
+    mixture_of(model)
+    return model
 
 
 def sampled(rows: AnyArray, most: int = ROWS_DRAWN) -> AnyArray:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixtura.mixture import Mixture, mixture_of
-from mixtura.plot.canvas import axes_of, model_in
+from mixtura.plot.canvas import axes_of, fit_in
 from mixtura.plot.style import LEGEND, OKABE_ITO
 
 if TYPE_CHECKING:
@@ -45,13 +44,7 @@ def loglik(model: object, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_ylabel()
     'log-likelihood (nats)'
     """
-    model = model_in(model)
-    if isinstance(model, Mixture):
-        raise ValueError(
-            "loglik needs a fitted estimator, got a Mixture, which keeps no record of a fit: "
-            "pass the GaussianMixture whose mixture_ it is"
-        )
-    mixture_of(model)
+    model = fit_in(model, "loglik")
     history = np.asarray(getattr(model, "log_likelihood_history_", ()), dtype=np.float64)
     if history.size == 0:
         raise ValueError(

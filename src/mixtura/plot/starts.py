@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixtura.mixture import Mixture, mixture_of
-from mixtura.plot.canvas import axes_of, model_in
+from mixtura.plot.canvas import axes_of, fit_in
 from mixtura.plot.style import LEGEND, MARKERS
 
 if TYPE_CHECKING:
@@ -48,13 +47,7 @@ def restarts(model: object, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_ylabel()
     'objective (nats)'
     """
-    model = model_in(model)
-    if isinstance(model, Mixture):
-        raise ValueError(
-            "restarts needs a fitted estimator, got a Mixture, which keeps no record of a fit: "
-            "pass the GaussianMixture whose mixture_ it is"
-        )
-    mixture_of(model)
+    model = fit_in(model, "restarts")
     records = getattr(model, "restarts_", None)
     if not records:
         raise ValueError("restarts needs an estimator that was fitted to rows, got one without restarts_: call fit(X)")
