@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from mixtura import GaussianMixture, Mixture, checkpoint, engine, initialize, rows, scan, start
+from mixtura import GaussianMixture, Mixture, checkpoint, engine, initialize, rows, runs, scan, start
 from mixtura.checkpoint import Journal, digest, packed, unpacked
 from mixtura.cli import main
 from mixtura.priors import EigenvalueRatio
@@ -655,6 +655,24 @@ def test_an_interrupt_of_one_of_several_runs(X, monkeypatch, n_jobs: int) -> Non
         if n_jobs == 1:
             assert [one["outcome"] for one in gm.restarts_][:-1] == ["converged"] * (len(gm.restarts_) - 1)
     assert threading.active_count() <= threads + 4 * 3  # pools of estimators that are not collected yet: idle
+
+
+def test_a_run_that_fails_ends_those_beside_it(X, monkeypatch) -> None:
+    whole, begun, turn = runs.carried, [], threading.Lock()
+
+    def carried(*given):
+        with turn:
+            begun.append(None)
+            fourth = len(begun) == 4  # it begins when the first is over; the longest has half of its way to go
+        if fourth:
+            raise KeyboardInterrupt
+        return whole(*given)
+
+    monkeypatch.setattr(runs, "carried", carried)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        gm = GaussianMixture(3, random_state=0, n_init=4, tol=0.0, n_jobs=3).fit(X)
+    assert gm.restarts_[0]["outcome"] == "converged"
+    assert "interrupted" in [one["outcome"] for one in gm.restarts_]
 
 
 def test_an_interrupt_goes_out_where_many_fits_are_made(X, monkeypatch) -> None:

@@ -164,7 +164,9 @@ def _carried_together(
         try:
             for number, begin in starts:
                 runs.append((number, pool.submit(carried, alone, begin, printer, ended)))
-            wait([run for _, run in runs], return_when=FIRST_EXCEPTION)
+            done, _ = wait([run for _, run in runs], return_when=FIRST_EXCEPTION)
+            if any(run.exception() is not None for run in done):  # the others would run to their ends before it is told
+                ended.set()
         except KeyboardInterrupt:
             if halt is None or not runs:
                 raise
