@@ -139,8 +139,9 @@ def task_of(
             'use "rescue" or "raise"'
         )
     there = telling(rows)
-    own = told_whole(rows[there])
-    validation.some_told(own.missing, names)
+    own = rows[there]
+    validation.some_told(own.missing, names)  # first: of no rows at all nothing is missing
+    own = told_whole(own)
     # Of a histogram the counts are the rows; shares of one count as many rows as there are bins.
     unit = own.total / len(own) if own.edges is None else min(own.total / len(own), 1.0)
     source: Source
