@@ -6,6 +6,7 @@ beside the pages. It draws formulas as SVG, so that no fonts are fetched and pag
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import mixtura
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
 
 project = "mixtura"
 author = "the mixtura developers"
@@ -52,6 +54,10 @@ sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"/0[0-9]_",
+    "image_scrapers": "gallery_pictures.scrape",
+    "reset_argv": "gallery_pictures.argv",
+    # The examples may be what they were, but the library is not.
+    "run_stale_examples": True,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
