@@ -37,6 +37,13 @@ highlight_language = "none"
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!mixtura\b).*")]
 
+# The reference
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
 # Pages
 
 myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
