@@ -525,6 +525,7 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>EM in motion</title>
 <style>
 body {{ font: 15px sans-serif; margin: 8px; background: white; }}
