@@ -1,20 +1,23 @@
-"""A Gaussian mixture from scratch, then the same mixture with mixtura, on the Old Faithful geyser.
+"""A Gaussian mixture from scratch, and with mixtura
+====================================================
 
-    python examples/01_from_scratch.py [folder for the picture]
+Everything happens on the eruptions of the Old Faithful geyser.
+
+Run it with ``python examples/01_from_scratch.py [folder for the picture]``.
 
 What a Gaussian mixture is. Suppose each row of a table was made in two steps: first a component k
 was drawn with probability w_k, then the row was drawn from that component's own Gaussian, with mean
 m_k and covariance S_k. Nobody wrote down which component it was. The density of a row is therefore
-a weighted sum of Gaussians,
+a weighted sum of Gaussians::
 
-    p(x) = sum_k w_k N(x | m_k, S_k),
+    p(x) = sum_k w_k N(x | m_k, S_k)
 
-and fitting means to find the w, m and S that make the rows we did see most probable: the maximum of
+Fitting means to find the w, m and S that make the rows we did see most probable: the maximum of
 sum_n log p(x_n). There is no formula for that maximum, because the logarithm stands before a sum.
 
 What EM does. If somebody told us which component each row came from, there would be a formula: the
 share of the rows, their mean, their covariance. And if somebody told us w, m and S, then Bayes'
-rule would say how probable each component is for each row. EM plays one against the other:
+rule would say how probable each component is for each row. EM plays one against the other::
 
     E-step   r_nk = w_k N(x_n | m_k, S_k) / p(x_n)      responsibility: how much of row n is k's
     M-step   N_k = sum_n r_nk,  w_k = N_k / N,  m_k = sum_n r_nk x_n / N_k,
@@ -42,7 +45,9 @@ from mixtura.plot import loglik, scatter
 N_COMPONENTS, MAX_ITER, TOL, SEED = 2, 200, 1e-3, 4
 
 
-# 1. From scratch: NumPy and SciPy -----------------------------------------------------------------
+# %%
+# 1. From scratch: NumPy and SciPy
+# --------------------------------
 
 
 class PlainMixture:

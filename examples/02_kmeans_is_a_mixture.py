@@ -1,22 +1,25 @@
-"""k-means is a Gaussian mixture: Lloyd's algorithm, step by step, from mixtura's pieces.
+"""k-means is a Gaussian mixture
+================================
 
-    python examples/02_kmeans_is_a_mixture.py [folder for the picture]
+Lloyd's algorithm, step by step, from mixtura's pieces.
+
+Run it with ``python examples/02_kmeans_is_a_mixture.py [folder for the picture]``.
 
 Take a Gaussian mixture of K components and tie down all but the means: equal weights 1/K, and one
 spherical covariance s2 I for all (the family EII). The log joint density of row x and component k
-is then
+is then::
 
-    log(1/K) + log N(x | m_k, s2 I) = const - |x - m_k|^2 / (2 s2),
+    log(1/K) + log N(x | m_k, s2 I) = const - |x - m_k|^2 / (2 s2)
 
-so that the most probable component is the one with the nearest mean. Let each row belong wholly to
+So the most probable component is the one with the nearest mean. Let each row belong wholly to
 it ("hard" assignment, instead of the shares that EM gives out). The M-step then makes each mean
 the average of its rows, and s2 the mean squared distance per coordinate, s2 = SSE / (N d). Nearest
 centre, average, nearest centre, average: that is Lloyd's algorithm, and the log-likelihood of rows
-and assignments together, maximised over s2,
+and assignments together, maximised over s2::
 
-    F = -N log K - (N d / 2) log(2 pi e s2),
+    F = -N log K - (N d / 2) log(2 pi e s2)
 
-rises exactly when k-means' sum of squares SSE falls. (G. Celeux and G. Govaert, "A classification
+It rises exactly when k-means' sum of squares SSE falls. (G. Celeux and G. Govaert, "A classification
 EM algorithm for clustering and two stochastic versions", 1992; J. Lücke and D. Forster, "k-means as
 a variational EM approximation of Gaussian mixture models", 2019.)  Soft EM comes to the same when
 s2 is held fixed and made small: the shares become 0 and 1.
@@ -41,7 +44,9 @@ from mixtura.plot import OKABE_ITO, scatter
 K, SEED = 3, 2
 
 
-# With mixtura -------------------------------------------------------------------------------------
+# %%
+# With mixtura
+# ------------
 
 
 def equal_spheres(means: np.ndarray, s2: float = 1.0) -> Mixture:
@@ -68,7 +73,9 @@ def hard_em(X: np.ndarray, centres: np.ndarray) -> Iterator[Mixture]:
         yield mixture
 
 
-# Without ------------------------------------------------------------------------------------------
+# %%
+# Without
+# -------
 
 
 def lloyd(X: np.ndarray, centres: np.ndarray) -> Iterator[np.ndarray]:
@@ -79,7 +86,9 @@ def lloyd(X: np.ndarray, centres: np.ndarray) -> Iterator[np.ndarray]:
         yield centres
 
 
-# Side by side -------------------------------------------------------------------------------------
+# %%
+# Side by side
+# ------------
 
 
 def compare_step_by_step(X: np.ndarray, centres: np.ndarray) -> Mixture:

@@ -1,17 +1,20 @@
-"""Choosing a model for 178 wines: how many components, which covariances, and what a criterion can mean.
+"""Choosing a model for 178 wines
+=================================
 
-    python examples/03_choosing_a_model.py [folder for the picture]
+How many components, which covariances, and what a criterion can mean.
+
+Run it with ``python examples/03_choosing_a_model.py [folder for the picture]``.
 
 The wines come from one region and three cultivars; 13 quantities were measured in each (UCI, in scikit-learn as
-load_wine).  We pretend not to know the cultivars.  A mixture of K Gaussians with free covariances has
+load_wine).  We pretend not to know the cultivars.  A mixture of K Gaussians with free covariances has::
 
-    (K - 1) weights  +  13 K means  +  91 K covariances,
+    (K - 1) weights  +  13 K means  +  91 K covariances
 
-more than there are wines for any K above one.  The fourteen covariance families share what can be shared: S_k =
+That is more than there are wines for any K above one.  The fourteen covariance families share what can be shared: S_k =
 lambda_k D_k A_k D_k' has a volume lambda_k, a shape A_k and axes D_k, each of them equal in all components (E) or
 variable (V), or along the features (I).  VVE says: one set of axes for all, whatever lengths.
 
-The log-likelihood alone always prefers more components.  Three ways to pay for parameters:
+The log-likelihood alone always prefers more components.  Three ways to pay for parameters::
 
     BIC   df log n - 2 l               what is the density?  (Schwarz 1978: twice the log of a Bayes factor, roughly)
     ICL   BIC - 2 sum log max_k r_nk   how many clusters?  it also pays for rows that belong to two components

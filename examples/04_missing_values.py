@@ -1,9 +1,12 @@
-"""Days with gaps: air quality in New York, where the instruments had days off.
+"""Days with gaps: missing values
+=================================
 
-    python examples/04_missing_values.py [folder for the picture]
+Air quality in New York, where the instruments had days off.
+
+Run it with ``python examples/04_missing_values.py [folder for the picture]``.
 
 On each of 153 days in the summer of 1973 somebody wanted four numbers: ozone, solar radiation, wind and temperature.
-On 42 days one or two of them are missing.  There are three things to do about it:
+On 42 days one or two of them are missing.  There are three things to do about it::
 
     as they are       fit the rows with their gaps: NaN is a missing value.  A row that tells the features o counts by
                       their own density, sum_k w_k N(x_o | m_k,o, S_k,oo)
@@ -13,7 +16,7 @@ On 42 days one or two of them are missing.  There are three things to do about i
 Why the first can be right.  The likelihood of what was seen is all there is to maximise if values are *missing at
 random*: whether a value is missing may depend on anything that was seen (the wind of that day, say) but, given that,
 not on the value itself.  EM does the rest.  Its E-step tells the component of a row from what is there, and within a
-component what is missing is expected to be
+component what is missing is expected to be::
 
     E[x_m | x_o, k]   = m_k,m + S_k,mo S_k,oo^-1 (x_o - m_k,o)
     Cov[x_m | x_o, k] = S_k,mm - S_k,mo S_k,oo^-1 S_k,om
@@ -52,7 +55,9 @@ def title(text: str) -> None:
     print(f"\n{text}\n{'-' * len(text)}")
 
 
-# The three ways -----------------------------------------------------------------------------------
+# %%
+# The three ways
+# --------------
 
 
 def complete_days(X: np.ndarray) -> np.ndarray:
@@ -88,7 +93,9 @@ def expected(mixture: Mixture, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return filled, deviation
 
 
-# Which model, in which scale ----------------------------------------------------------------------
+# %%
+# Which model, in which scale
+# ---------------------------
 
 
 def chosen(X: np.ndarray, jacobian: float) -> tuple[str, int]:
@@ -112,7 +119,9 @@ def chosen(X: np.ndarray, jacobian: float) -> tuple[str, int]:
     return best[1:]
 
 
-# Scores -------------------------------------------------------------------------------------------
+# %%
+# Scores
+# ------
 
 
 def hidden_values(X: np.ndarray, make: Callable[[], GaussianMixture], rng: np.random.Generator) -> np.ndarray:
@@ -166,7 +175,9 @@ def print_scores(scores: np.ndarray, **columns: int) -> None:
         print(f"  gain over {name:16}" + "".join(with_error(each) for each in gain.T))
 
 
-# Where it ends ------------------------------------------------------------------------------------
+# %%
+# Where it ends
+# -------------
 
 
 def likelier(values: np.ndarray) -> np.ndarray:
@@ -194,7 +205,9 @@ def print_reasons(X: np.ndarray, rng: np.random.Generator) -> None:
     print(f"{'nothing is missing':24}{np.exp(X[:, OZONE].mean()):20.3f}")
 
 
-# The picture --------------------------------------------------------------------------------------
+# %%
+# The picture
+# -----------
 
 
 def in_ppb(axis: Axis) -> None:

@@ -1,10 +1,13 @@
-"""A star cluster in front of other stars, seen through errors that differ from star to star.
+"""A star cluster behind errors of measurement
+==============================================
 
-    python examples/05_measurement_errors.py [folder for the picture]
+The stars of the cluster stand in front of others, and are seen through errors that differ from star to star.
+
+Run it with ``python examples/05_measurement_errors.py [folder for the picture]``.
 
 The stars of a cluster move together, the others (the field) in all directions.  Known of a star are its proper motion,
 two angles per year, and of some stars the radial velocity; bright stars are measured well, faint ones are not.  What a
-catalogue has of star n is its point x_n with an error e_n whose covariance E_n is known, too:
+catalogue has of star n is its point x_n with an error e_n whose covariance E_n is known, too::
 
     x_n ~ sum_k w_k N(m_k, S_k),    y_n = x_n + e_n,    e_n ~ N(0, E_n)
     so that    y_n ~ sum_k w_k N(m_k, S_k + E_n)

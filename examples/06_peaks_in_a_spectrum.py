@@ -1,9 +1,12 @@
-"""Peaks in a spectrum: all that is left of the events is how many fell into each bin.
+"""Peaks in a spectrum, from a histogram
+========================================
 
-    python examples/06_peaks_in_a_spectrum.py [folder for the picture]
+All that is left of the events is how many fell into each bin.
+
+Run it with ``python examples/06_peaks_in_a_spectrum.py [folder for the picture]``.
 
 A detector counts events by their energy: peaks, whose widths are of interest, over a flat background.  What it keeps is
-a histogram with bins of width h.  To fit a mixture there are three ways:
+a histogram with bins of width h.  To fit a mixture there are three ways::
 
     points       the centres of the bins as rows, the counts as their weights.  Each event is moved to the centre of its
                  bin, by something between -h/2 and h/2, which adds about h^2 / 12 to the variance of each peak
@@ -55,7 +58,9 @@ def model(n_peaks: int) -> GaussianMixture:
     return GaussianMixture(n_peaks, noise=True, random_state=0)
 
 
-# The three ways -----------------------------------------------------------------------------------
+# %%
+# The three ways
+# --------------
 
 
 def points(n_peaks: int, edges: np.ndarray, counts: np.ndarray) -> GaussianMixture:
@@ -126,7 +131,9 @@ def print_over_bin_widths(found: dict[str, np.ndarray]) -> None:
         print(f"{h:<14g}" + "".join(f"{cell:>18}" for cell in cells) + f"{np.sqrt(1 + h**2 / 12):22.3f}")
 
 
-# The picture --------------------------------------------------------------------------------------
+# %%
+# The picture
+# -----------
 
 
 def per_bin(gm: GaussianMixture, energy: np.ndarray, total: float) -> np.ndarray:

@@ -1,0 +1,88 @@
+"""How Sphinx builds the site: `make docs` reads this folder and writes build/docs.
+
+Nothing is downloaded, neither by the build nor by a reader's browser: no intersphinx, no fonts, and MathJax is one file
+beside the pages. It draws formulas as SVG, so that no fonts are fetched and pages opened from a disk look the same.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import mixtura
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+project = "mixtura"
+author = "the mixtura developers"
+copyright = author
+version = release = mixtura.__version__
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_*", "gallery/*.ipynb", "gallery/*.py"]
+highlight_language = "none"
+# Names of other projects lead nowhere: their inventories would have to be downloaded.
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?!mixtura\b).*")]
+
+# Pages
+
+myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 120
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_merge_streams = True
+
+# The gallery
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/0[0-9]_",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
+
+# Appearance
+
+html_theme = "furo"
+html_title = "mixtura"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/icon.svg"
+html_show_sourcelink = False
+html_copy_source = False
+
+(mathjax,) = find_spec("sphinx-mathjax-offline").submodule_search_locations
+html_static_path.append(str(Path(mathjax) / "static" / "mathjax" / "tex-svg-full.js"))
+mathjax_path = "tex-svg-full.js"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def only_what_exists(app, name, source):
+    """Leave pages that are not written yet out of the contents."""
+    if name == "index":
+        kept = [line for line in source[0].split("\n") if not line.endswith("*") or list(HERE.glob(f"{line}.md"))]
+        source[0] = "\n".join(kept)
+
+
+def setup(app):
+    app.connect("source-read", only_what_exists)
