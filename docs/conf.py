@@ -90,12 +90,16 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def only_what_exists(app, name, source):
-    """Leave pages that are not written yet out of the contents."""
-    if name == "index":
-        kept = [line for line in source[0].split("\n") if not line.endswith("*") or list(HERE.glob(f"{line}.md"))]
-        source[0] = "\n".join(kept)
+# What readers of the repository see as a file is made by an example when the site is built.
+DRAWN_ANEW = {"selection": {"selection.png": "gallery/images/sphx_glr_03_choosing_a_model_001.png"}}
+
+
+def draw_anew(app, page, source):
+    """Let a page show the picture that the gallery has just made, if it has made any."""
+    for file, made in DRAWN_ANEW.get(page, {}).items():
+        if (HERE / made).exists():
+            source[0] = source[0].replace(f"]({file})", f"]({made})")
 
 
 def setup(app):
-    app.connect("source-read", only_what_exists)
+    app.connect("source-read", draw_anew)

@@ -1,4 +1,4 @@
-"""The site that `make docs` has built, in a browser: nothing is asked for from elsewhere, and everything can be found."""
+"""The site that `make docs` has built, in a browser: nothing is asked for from elsewhere, everything can be found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+import mixtura
 from browsing import PHONE, visiting
+from mixtura import plot
 
 SITE = Path(__file__).parent.parent / "build" / "docs"
 AIDS = {"genindex.html", "py-modindex.html", "search.html"}
@@ -106,10 +108,7 @@ def test_a_search_finds_pages_and_names(browser: Any, site: str) -> None:
             assert hit.is_visible()
 
 
-def test_every_public_name_has_a_place_in_the_reference(browser: Any, site: str) -> None:
-    import mixtura
-    from mixtura import plot
-
+def test_every_public_name_has_a_place_in_the_reference(site: str) -> None:
     names = [f"mixtura.{name}" for name in mixtura.__all__] + [f"mixtura.plot.{name}" for name in plot.__all__]
     methods = (
         "fit",
