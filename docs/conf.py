@@ -10,6 +10,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
+
 import mixtura
 
 HERE = Path(__file__).parent
@@ -69,6 +71,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "thumbnail_size": (480, 200),
     "write_computation_times": False,
 }
 
@@ -101,5 +104,12 @@ def draw_anew(app, page, source):
             source[0] = source[0].replace(f"]({file})", f"]({made})")
 
 
+def leave_plain(app, doctree):
+    """Name the language of plain blocks, before the gallery takes them for Python."""
+    for block in doctree.findall(nodes.literal_block):
+        block["language"] = block.get("language", highlight_language)
+
+
 def setup(app):
     app.connect("source-read", draw_anew)
+    app.connect("doctree-read", leave_plain, priority=100)
