@@ -10,6 +10,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from docutils import nodes
+
 import mixtura
 
 HERE = Path(__file__).parent
@@ -69,6 +71,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "thumbnail_size": (480, 200),
     "write_computation_times": False,
 }
 
@@ -90,12 +93,23 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def only_what_exists(app, name, source):
-    """Leave pages that are not written yet out of the contents."""
-    if name == "index":
-        kept = [line for line in source[0].split("\n") if not line.endswith("*") or list(HERE.glob(f"{line}.md"))]
-        source[0] = "\n".join(kept)
+# What readers of the repository see as a file is made by an example when the site is built.
+DRAWN_ANEW = {"selection": {"selection.png": "gallery/images/sphx_glr_03_choosing_a_model_001.png"}}
+
+
+def draw_anew(app, page, source):
+    """Let a page show the picture that the gallery has just made, if it has made any."""
+    for file, made in DRAWN_ANEW.get(page, {}).items():
+        if (HERE / made).exists():
+            source[0] = source[0].replace(f"]({file})", f"]({made})")
+
+
+def leave_plain(app, doctree):
+    """Name the language of plain blocks, before the gallery takes them for Python."""
+    for block in doctree.findall(nodes.literal_block):
+        block["language"] = block.get("language", highlight_language)
 
 
 def setup(app):
-    app.connect("source-read", only_what_exists)
+    app.connect("source-read", draw_anew)
+    app.connect("doctree-read", leave_plain, priority=100)

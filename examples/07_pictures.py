@@ -31,7 +31,6 @@ def keep(ax: Axes, name: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     ax.figure.savefig(FOLDER / f"07_{name}.png", dpi=110)
     plt.close(ax.figure)
-    print(f"Picture: {FOLDER / f'07_{name}.png'}")
 
 
 # %%
@@ -124,3 +123,4 @@ keep(plot.criteria(chosen), "criteria")
 # ``entropy`` draws what there is to gain by merging components that overlap.
 
 keep(plot.entropy(GaussianMixture(5, random_state=0).fit(X), X), "entropy")
+print(f"Pictures: {FOLDER}")

@@ -5,9 +5,9 @@ How the ellipses find their clusters, pass by pass.
 
 Run it with ``python examples/08_em_in_motion.py [folder for the picture]``.
 
-The start is a bad one, on purpose: both means lie among the long waits of the Old Faithful geyser.  ``trace=True`` keeps
-the mixture of every pass, and ``animate`` shows them: as a picture that moves (.gif), as a page with a slider (.html), as
-a film (.mp4), or in a notebook, if no file is named.
+The start is a bad one, on purpose: both means lie among the long waits of the Old Faithful geyser.  ``trace=True``
+keeps the mixture of every pass, and ``animate`` shows them: as a picture that moves (.gif), as a page with a slider
+(.html), as a film (.mp4), or in a notebook, if no file is named.
 """
 
 from __future__ import annotations
