@@ -6,13 +6,17 @@ beside the pages. It draws formulas as SVG, so that no fonts are fetched and pag
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+from docutils import nodes
 
 import mixtura
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
 
 project = "mixtura"
 author = "the mixtura developers"
@@ -35,6 +39,13 @@ highlight_language = "none"
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!mixtura\b).*")]
 
+# The reference
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
 # Pages
 
 myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
@@ -52,10 +63,15 @@ sphinx_gallery_conf = {
     "examples_dirs": str(ROOT / "examples"),
     "gallery_dirs": "gallery",
     "filename_pattern": r"/0[0-9]_",
+    "image_scrapers": "gallery_pictures.scrape",
+    "reset_argv": "gallery_pictures.argv",
+    # The examples may be what they were, but the library is not.
+    "run_stale_examples": True,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "thumbnail_size": (480, 200),
     "write_computation_times": False,
 }
 
@@ -77,12 +93,23 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def only_what_exists(app, name, source):
-    """Leave pages that are not written yet out of the contents."""
-    if name == "index":
-        kept = [line for line in source[0].split("\n") if not line.endswith("*") or list(HERE.glob(f"{line}.md"))]
-        source[0] = "\n".join(kept)
+# What readers of the repository see as a file is made by an example when the site is built.
+DRAWN_ANEW = {"selection": {"selection.png": "gallery/images/sphx_glr_03_choosing_a_model_001.png"}}
+
+
+def draw_anew(app, page, source):
+    """Let a page show the picture that the gallery has just made, if it has made any."""
+    for file, made in DRAWN_ANEW.get(page, {}).items():
+        if (HERE / made).exists():
+            source[0] = source[0].replace(f"]({file})", f"]({made})")
+
+
+def leave_plain(app, doctree):
+    """Name the language of plain blocks, before the gallery takes them for Python."""
+    for block in doctree.findall(nodes.literal_block):
+        block["language"] = block.get("language", highlight_language)
 
 
 def setup(app):
-    app.connect("source-read", only_what_exists)
+    app.connect("source-read", draw_anew)
+    app.connect("doctree-read", leave_plain, priority=100)

@@ -249,7 +249,7 @@ def draw_densities(ax: Axes, gm: GaussianMixture, X: np.ndarray, frame: pd.DataF
 
 
 def main(folder: Path) -> None:
-    frame = pd.read_csv(Path(__file__).parent / "data" / "airquality.csv")
+    frame = pd.read_csv(Path(sys.argv[0]).parent / "data" / "airquality.csv")
     months, frame = frame["label"], frame.drop(columns="label")
     raw = frame.to_numpy(dtype=float)
     gaps = np.isnan(raw)

@@ -93,7 +93,7 @@ def on(draw: Callable[[Axes], object], size: tuple[float, float] = (4.2, 3.2)) -
 
 
 def grid() -> Figure:
-    figure = Figure(figsize=(4.0, 4.1), layout="constrained")
+    figure = Figure(figsize=(4.0, 4.25), layout="constrained")
     plot.pairs(FLOWERS, X[:100], features=(0, 1, 2), figure=figure, feature_names=NAMES)
     return figure
 

@@ -119,7 +119,7 @@ def test_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert not re.search(r"https?:|//\w|<link|import|@font-face|url\(", frames)
     found = pngs(page)
     assert len(found) == len(gm.history_)
-    assert {one.size for one in found} == {(900, 460)}
+    assert {one.size for one in found} == {(900, 450)}
     pixels = [np.asarray(one.convert("RGB")) for one in found]
     assert all((a != b).any() for a, b in pairwise(pixels))
 
@@ -148,8 +148,8 @@ def test_mp4_hands_all_frames_to_ffmpeg(tmp_path: Path) -> None:
     with mpl.rc_context({"animation.ffmpeg_path": stand_in(tmp_path, said)}):
         path = animate(gm, tmp_path / "em.mp4", X, fps=5)
     arguments, size = path.read_text().split("|")
-    assert "-pix_fmt rgb24 -s 900x460 -r 5 -i -" in arguments
-    assert int(size) == (2 + 10) * 900 * 460 * 3  # two passes, and two seconds of rest
+    assert "-pix_fmt rgb24 -s 900x450 -r 5 -i -" in arguments
+    assert int(size) == (2 + 10) * 900 * 450 * 3  # two passes, and two seconds of rest
 
 
 def test_mp4_that_fails_leaves_the_older_file(tmp_path: Path) -> None:

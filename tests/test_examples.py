@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from mixtura import plot
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -49,6 +52,8 @@ def test_all_examples_are_tested() -> None:
         "04_missing_values.py",
         "05_measurement_errors.py",
         "06_peaks_in_a_spectrum.py",
+        "07_pictures.py",
+        "08_em_in_motion.py",
     ]
 
 
@@ -169,6 +174,22 @@ def test_peaks_in_a_spectrum(tmp_path: Path) -> None:
         *_, (found, error) = estimates(h, output.split("wider bins")[1])
         assert found == pytest.approx(1.0, abs=4 * error)
     assert is_picture(tmp_path / "example-output" / "06_peaks_in_a_spectrum.png")
+
+
+def test_pictures(tmp_path: Path) -> None:
+    run("07_pictures.py", "here", cwd=tmp_path)
+    drawn = {path.stem for path in (tmp_path / "here").iterdir() if is_picture(path)}
+    functions = [name for name in plot.__all__ if callable(getattr(plot, name))]
+    assert drawn == {f"07_{name}" for name in functions}
+
+
+def test_em_in_motion(tmp_path: Path) -> None:
+    output = run("08_em_in_motion.py", "here", cwd=tmp_path)
+    ((passes, start, end),) = matches(r"^(\d+) passes, log-likelihood (\S+) to (\S+): converged$", output)
+    assert float(start) < float(end) - 100
+    with Image.open(tmp_path / "here" / "08_em_in_motion.gif") as film:
+        assert film.n_frames == int(passes) + 1
+        assert 5 < film.n_frames < 60
 
 
 @pytest.mark.parametrize("name", ["01_from_scratch.py", "02_kmeans_is_a_mixture.py"])

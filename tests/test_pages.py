@@ -1,81 +1,85 @@
-"""Pages whose code runs as they are built: each cell runs here, too, and what the pages claim of it holds."""
+"""Pages and pieces of pages in a real browser: an animation that plays, steps and rests; what notebooks show."""
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
-DOCS = Path(__file__).parent.parent / "docs"
-CELL = re.compile(r"^```\{code-cell\} python\n((?::[^\n]*\n)*)(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-INCLUDED = re.compile(r"^```\{literalinclude\} (.*)\n((?::.*\n)*)```$", flags=re.MULTILINE)
-PAGES = sorted(page for page in DOCS.glob("*.md") if CELL.search(page.read_text(encoding="utf-8")))
-NAMES = [page.name for page in PAGES]
+from browsing import PHONE, visiting
+from mixtura import GaussianMixture, animate, select
 
-
-def run(page, monkeypatch, folder):
-    """What the cells of a page leave, run in order, in an empty folder and without a screen."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pytest.importorskip("pandas")
-    pyplot.switch_backend("Agg")
-    monkeypatch.chdir(folder)
-    namespace = {}
-    for _, code in CELL.findall(page.read_text(encoding="utf-8")):
-        exec(compile(code, page.name, "exec"), namespace)
-    pyplot.close("all")
-    return namespace
+X = load_iris().data
+SHOWN = "document.getElementById('frame').src"
+STILL: dict[str, Any] = {"reduced_motion": "reduce"}
 
 
-def test_the_pages_are_found():
-    assert {"choose.md", "from_mclust.md", "idea.md"} <= set(NAMES)
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    gm = GaussianMixture(3, trace=True, random_state=0).fit(X[:, :2])
+    return Path(animate(gm, tmp_path_factory.mktemp("film") / "em.html", X[:, :2]))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("choose.md", "from_mclust.md")])
-def test_cells_run(name, monkeypatch, tmp_path):
-    assert run(DOCS / name, monkeypatch, tmp_path)
+def test_an_animation_plays_by_itself_and_pauses(browser: Any, film: Path) -> None:
+    with visiting(browser, film) as visit:
+        page = visit.page
+        first = page.evaluate("frames[0]")
+        page.wait_for_function(f"{SHOWN} !== frames[0]")
+        assert page.evaluate(SHOWN) != first
+        page.get_by_role("button", name="Pause").click()
+        assert page.evaluate("timer") is None
+        assert page.get_by_role("button", name="Play").is_visible()
 
 
-def test_old_faithful_has_two_clusters_whoever_chooses(monkeypatch, tmp_path):
-    left = run(DOCS / "choose.md", monkeypatch, tmp_path)
-    assert left["chosen"].best_.n_components == 3
-    assert len(left["merged"].groups) == left["by_icl"].n_components == 2
-    assert left["best"] == left["fits"]["VVV"].bic(left["points"])
-    # What the text says of the picture: few rows are for one covariance, many for the truth.
-    lost = {code: np.median(gap, axis=1) for code, gap in left["lost"].items()}
-    assert lost["EEE"][0] < lost["VVV"][0]
-    assert lost["VVV"][-1] < 0.5 * lost["EEE"][-1]
-    assert (lost["VVI"] > lost["EEE"]).all()
+def test_an_animation_rests_for_those_who_want_no_motion(browser: Any, film: Path) -> None:
+    with visiting(browser, film, **STILL) as visit:
+        assert visit.page.evaluate("timer") is None
+        assert visit.page.evaluate(f"{SHOWN} === frames[0]")
+        visit.page.get_by_role("button", name="Play").click()
+        visit.page.wait_for_function(f"{SHOWN} !== frames[0]")
 
 
-def test_what_the_page_compares_with_mclust_is_equal(monkeypatch, tmp_path):
-    left = run(DOCS / "from_mclust.md", monkeypatch, tmp_path)
-    steps, gains = left["steps"].drop("VVE").to_numpy(), left["gains"]
-    assert steps.shape == (13, 2)
-    assert (steps < 1e-9).all()
-    assert gains.shape == (14, 3)
-    assert (np.abs(gains.drop("VVE").to_numpy()) < 1e-6).all()
-    assert (gains.loc["VVE"] > 0).all()
-    chosen = json.loads((DOCS.parent / "tests" / "oracle" / "selection.json").read_text())
-    for line in left["lines"]:
-        assert line["BIC"] < -chosen[line["data"]]["best"]["bic"] + 1e-6
+def test_keys_step_through_an_animation(browser: Any, film: Path) -> None:
+    with visiting(browser, film, **STILL) as visit:
+        page = visit.page
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        slider = page.get_by_role("slider", name="frame")
+        assert slider.evaluate("one => one === document.activeElement")
+        before = page.screenshot()
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate(f"{SHOWN} === frames[1]")
+        page.keyboard.press("End")
+        assert page.evaluate(f"{SHOWN} === frames[frames.length - 1]")
+        page.wait_for_function("document.getElementById('frame').complete")
+        assert page.screenshot() != before
 
 
-@pytest.mark.parametrize(
-    ("page", "path", "options"),
-    [
-        pytest.param(page, *found, id=f"{page.name}-{index}")
-        for page in sorted(DOCS.glob("*.md"))
-        for index, found in enumerate(INCLUDED.findall(page.read_text(encoding="utf-8")))
-    ],
-)
-def test_what_is_included_is_there(page, path, options):
-    source = (page.parent / path).read_text(encoding="utf-8")
-    told = dict(re.findall(r"^:([\w-]+): (.*)$", options, flags=re.MULTILINE))
-    for marker in ("start-at", "end-before"):
-        if marker in told:
-            assert any(told[marker].strip('"') in line for line in source.splitlines()), told[marker]
-    if "pyobject" in told:
-        assert re.search(rf"^(class|def) {told['pyobject']}\b", source, flags=re.MULTILINE)
+def test_an_animation_fits_a_narrow_screen(browser: Any, film: Path) -> None:
+    with visiting(browser, film, viewport=PHONE, **STILL) as visit:
+        assert visit.sideways == 0
+        box = visit.page.locator("#frame").bounding_box()
+        assert 0 < box["width"] <= PHONE["width"]
+
+
+@pytest.mark.parametrize("look", [{}, {"viewport": PHONE}], ids=["desk", "phone"])
+def test_what_notebooks_show(browser: Any, look: dict[str, Any], tmp_path: Path) -> None:
+    gm = GaussianMixture(3, random_state=0).fit(X)
+    chosen = select(X, range(1, 4), ["EEE", "VVV"], random_state=0)
+    line = GaussianMixture(2, random_state=0).fit(X[:, 2])
+    shown = [gm, chosen, gm.mixture_, line]
+    body = "".join(one._repr_html_() for one in shown)
+    page = tmp_path / "page.html"
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>cells</title>'
+    page.write_text(f'<!DOCTYPE html><html lang="en"><head>{head}</head><body>{body}</body></html>', encoding="utf-8")
+    with visiting(browser, page, **look) as visit:
+        assert visit.sideways == 0
+        assert visit.page.locator(".mixtura").count() == len(shown)
+        for picture in visit.page.locator(".mixtura svg").all():
+            box = picture.bounding_box()
+            assert min(box["width"], box["height"]) > 100
+        cells = visit.page.locator(".mixtura").first.locator("tbody td:nth-child(2)").all_inner_texts()
+        assert {f"{weight:.4f}" for weight in np.asarray(gm.weights_)} <= set(cells)

@@ -55,7 +55,7 @@ FRAMES = 60
 """Passes shown at most."""
 ROWS = 2_000
 """Rows drawn at most."""
-INCHES, DPI = (9.0, 4.6), 100
+INCHES, DPI = (9.0, 4.5), 100
 """Size of a frame; in pixels both sides are even, as films want it."""
 REST = 2.0
 """Seconds for which the last frame stands before all begins anew."""
@@ -525,6 +525,7 @@ _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>EM in motion</title>
 <style>
 body {{ font: 15px sans-serif; margin: 8px; background: white; }}

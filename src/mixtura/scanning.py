@@ -120,7 +120,7 @@ def scan(
     Parameters
     ----------
     source : str, path-like, array-like of shape (n, d), iterable or callable
-        Name of a Parquet, Feather, Arrow, CSV, TSV or .npy file, or a pattern of several such as "part-*.parquet",
+        Name of a Parquet, Feather, Arrow, CSV, TSV or .npy file, or a pattern of several, as ``"part-*.parquet"``,
         which are taken in the order of their names; a NumPy array or memory map; an iterable of arrays or frames that
         can be gone through again (a list, an object with ``__iter__``), or a function that returns an iterator of them.
     columns : sequence of str, optional
