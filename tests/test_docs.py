@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 import doctest
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mixtura
@@ -91,28 +93,91 @@ NOTEBOOKS = [page for page in PAGES if page != TRANSLATED and cells(page)]
 
 
 def test_the_notebooks_are_found():
-    assert {"index.md", "start.md", "cli.md"} <= set(names(NOTEBOOKS))
+    assert {"index.md", "start.md", "cli.md", "choose.md", "from_mclust.md", "idea.md"} <= set(names(NOTEBOOKS))
     for page in PAGES:
         assert page.read_text(encoding="utf-8").count("{code-cell}") == len(cells(page)), page.name
 
 
-@pytest.mark.parametrize("page", NOTEBOOKS, ids=names(NOTEBOOKS))
-@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive:UserWarning")
-def test_notebooks_run(page, tmp_path, monkeypatch):
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A function that runs the cells of a page in order, in an empty folder and without a screen, and gives what they
+    leave."""
     pytest.importorskip("myst_nb")
+    pytest.importorskip("pandas")
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "90")
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    for cell in cells(page):
-        exec(compile(cell, page.name, "exec"), namespace)
-        pyplot.close("all")
+
+    def left_by(page: Path) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"__name__": "__main__"}
+        for cell in cells(page):
+            exec(compile(cell, page.name, "exec"), namespace)
+            pyplot.close("all")
+        return namespace
+
+    return left_by
+
+
+LOOKED_AT = {"choose.md", "from_mclust.md"}
+"""What these leave is looked at below."""
+
+
+@pytest.mark.parametrize("page", [one for one in NOTEBOOKS if one.name not in LOOKED_AT], ids=lambda page: page.name)
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive:UserWarning")
+def test_notebooks_run(page, run):
+    assert run(page)
 
 
 def test_the_tutorial_is_the_same_in_both_languages():
     assert cells(TUTORIAL) == cells(TRANSLATED)
     assert len(cells(TUTORIAL)) > 5
+
+
+def test_old_faithful_has_two_clusters_whoever_chooses(run):
+    left = run(DOCS / "choose.md")
+    assert left["chosen"].best_.n_components == 3
+    assert len(left["merged"].groups) == left["by_icl"].n_components == 2
+    assert left["best"] == left["fits"]["VVV"].bic(left["points"])
+    # What the text says of the picture: few rows are for one covariance, many for the truth.
+    lost = {code: np.median(gap, axis=1) for code, gap in left["lost"].items()}
+    assert lost["EEE"][0] < lost["VVV"][0]
+    assert lost["VVV"][-1] < 0.5 * lost["EEE"][-1]
+    assert (lost["VVI"] > lost["EEE"]).all()
+
+
+def test_what_the_page_compares_with_mclust_is_equal(run):
+    left = run(DOCS / "from_mclust.md")
+    steps, gains = left["steps"].drop("VVE").to_numpy(), left["gains"]
+    assert steps.shape == (13, 2)
+    assert (steps < 1e-9).all()
+    assert gains.shape == (14, 3)
+    assert (np.abs(gains.drop("VVE").to_numpy()) < 1e-6).all()
+    assert (gains.loc["VVE"] > 0).all()
+    chosen = json.loads((ROOT / "tests" / "oracle" / "selection.json").read_text())
+    for line in left["lines"]:
+        assert line["BIC"] < -chosen[line["data"]]["best"]["bic"] + 1e-6
+
+
+INCLUDED = re.compile(r"^```\{literalinclude\} (.*)\n((?::.*\n)*)```$", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("page", "path", "options"),
+    [
+        pytest.param(page, *found, id=f"{page.name}-{index}")
+        for page in PAGES
+        for index, found in enumerate(INCLUDED.findall(page.read_text(encoding="utf-8")))
+    ],
+)
+def test_what_is_included_is_there(page, path, options):
+    source = (page.parent / path).read_text(encoding="utf-8")
+    told = dict(re.findall(r"^:([\w-]+): (.*)$", options, flags=re.MULTILINE))
+    for marker in ("start-at", "end-before"):
+        if marker in told:
+            assert any(told[marker].strip('"') in line for line in source.splitlines()), told[marker]
+    if "pyobject" in told:
+        assert re.search(rf"^(class|def) {told['pyobject']}\b", source, flags=re.MULTILINE)
 
 
 def is_there(page: Path, link: str) -> bool:

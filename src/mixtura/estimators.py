@@ -417,11 +417,20 @@ class GaussianMixture(FittedMixture):
         It is the run that :meth:`fit` would keep, unless a degenerate end made ``fit`` try other starts: with
         n_init="auto" that from the best of the short runs, with an integer the best of so many, found beforehand.  The
         estimator is fitted when the iterator is exhausted, and warns as ``fit`` does, except of a stop by max_iter.
-        Parameters and errors are those of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, as for :meth:`fit`.
+        y : ignored
+            Present for scikit-learn.
+        sample_weight, labels, error_covariance : array-like or None
+            As for :meth:`fit`.
 
         Returns
         -------
         iterator of (Mixture, float)
+            One pair for each pass, the first being the start, as a member of the family.
 
         Raises
         ------
@@ -479,7 +488,33 @@ class GaussianMixture(FittedMixture):
         labels: ArrayLike | None = None,
         error_covariance: ArrayLike | None = None,
     ) -> NDArray[np.intp]:
-        """Fit the mixture to X and return the most probable component of each row, (n,)."""
+        """Fit the mixture to X and return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, as for :meth:`fit`.
+        y : ignored
+            Present for scikit-learn.
+        sample_weight, labels, error_covariance : array-like or None
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Numbers of components, as far as ``labels`` allow them; -1 for the background.
+
+        Raises
+        ------
+        ValueError
+            As from :meth:`fit`.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> GaussianMixture(1).fit_predict([[0.0], [2.0]])
+        array([0, 0])
+        """
         self.fit(X, sample_weight=sample_weight, labels=labels, error_covariance=error_covariance)
         # Of a table that is larger than memory no labels are kept.
         return self.labels_ if hasattr(self, "labels_") else self.predict(X)
@@ -960,7 +995,33 @@ class GaussianMixture(FittedMixture):
         return (self._fitted_type, self._fitted_mixing) == (self.covariance_type, self.mixing)
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
-        """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""
+        """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or None
+            Rows to draw; None draws the model alone.
+        ax : matplotlib.axes.Axes or None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the mixture.
+        ImportError
+            If matplotlib is missing.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> m = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> m.plot([[0.0], [4.5]]).get_xlabel()
+        'x'
+        """
         check_is_fitted(self)
         from mixtura import plot
 
@@ -987,7 +1048,33 @@ class GaussianMixture(FittedMixture):
     # files ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> Path:
-        """Write the model to a JSON file, whole or not at all, and return its path."""
+        """Write the model to a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to make or replace.
+
+        Returns
+        -------
+        Path
+            ``path``.  The file holds the parameters to the last digit, the names of the features, the family and how
+            the model was fitted; nothing in it is executed when it is read.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be written; what was there before is still there then.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture(1).fit([[0.0], [2.0]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     GaussianMixture.load(gm.save(f"{folder}/model.json")).loglik_ == gm.loglik_
+        True
+        """
         check_is_fitted(self)
         from mixtura import io
 
@@ -1004,7 +1091,19 @@ class GaussianMixture(FittedMixture):
 
     def how_fitted(self) -> dict[str, Any] | None:
         """How the model was fitted, as a model file keeps it; None if it was made of parameters, or learnt from
-        batches: then no log-likelihood is that of all rows."""
+        batches: then no log-likelihood is that of all rows.
+
+        Returns
+        -------
+        dict or None
+            loglik (total nats), n_rows, total_weight, n_iter, converged, stop_reason, df, tol, random_state, version.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> GaussianMixture(1).fit([[0.0], [2.0]]).how_fitted()["n_rows"]
+        2
+        """
         if not hasattr(self, "loglik_") or self.stop_reason_ is em.Reason.BATCH:
             return None
         return {
@@ -1022,12 +1121,31 @@ class GaussianMixture(FittedMixture):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a model written by ``save``; it predicts bit for bit what the saved one did.
+        """Read a model written by :meth:`save`; it predicts bit for bit what the saved one did.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A model file.
+
+        Returns
+        -------
+        GaussianMixture
+            Usable at once.
 
         Raises
         ------
         ValueError
             If the file is missing, is not a model or holds parameters that are not those of a mixture.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture(1).fit([[0.0], [2.0]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     GaussianMixture.load(gm.save(f"{folder}/model.json")).means_
+        array([[1.]])
         """
         from mixtura import io
 
@@ -1061,14 +1179,18 @@ class GaussianMixture(FittedMixture):
         Parameters
         ----------
         weights : array-like of shape (K,)
+            Not negative, with sum one.
         means : array-like of shape (K, d)
+            In the units of the data.
         covariances : array-like
-            In the shape of the fitted attribute under ``covariance_type``.
+            In the shape of the fitted attribute under ``covariance_type``, in squared units of the data.
         covariance_type : str
+            As in :class:`GaussianMixture`.
 
         Returns
         -------
         GaussianMixture
+            It predicts, scores and draws like a fitted one; there is no ``loglik_``, for there were no rows.
 
         Raises
         ------
@@ -1090,7 +1212,33 @@ class GaussianMixture(FittedMixture):
 
     @classmethod
     def from_mixture(cls, mixture: Mixture, covariance_type: str = "full", *, mixing: str = "free") -> Self:
-        """An estimator around ``mixture``, usable at once; ValueError if its covariances are not of the type."""
+        """An estimator around ``mixture``, usable at once.
+
+        Parameters
+        ----------
+        mixture : Mixture
+            The distribution.
+        covariance_type : str
+            As in :class:`GaussianMixture`; the covariances must be of that type.
+        mixing : {"free", "equal"}
+            As in :class:`GaussianMixture`; for "equal" the weights must be equal.
+
+        Returns
+        -------
+        GaussianMixture
+            It predicts, scores and draws like a fitted one; ``partial_fit`` begins from it.
+
+        Raises
+        ------
+        ValueError
+            If the covariances are not of the type, or the weights are not equal for mixing="equal".
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture, Mixture
+        >>> GaussianMixture.from_mixture(Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0])).predict([[3.5]])
+        array([1])
+        """
         family = validation.family(covariance_type, mixture.n_features)
         validation.one_of(mixing, "mixing", MIXING)
         layout = suited(mixture.layout, diagonal=True) if family.diagonal else mixture.layout

@@ -204,32 +204,157 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         return Path(path)
 
     def predict(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> NDArray[np.intp]:
-        """The most probable component of each row of X (n, d), of shape (n,); -1 for the background.
+        """The most probable component of each row.
 
-        Here and in the other methods NaN is a missing value, and ``error_covariance`` is as in :meth:`fit`.
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Numbers of components, -1 for the background; of a Dask collection a Dask array.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> gm.predict([[0.5], [3.0]])
+        array([0, 1])
         """
         return self._by_part(X, error_covariance, evaluate.labels)
 
     def predict_proba(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
-        """Posterior probabilities of the components for each row of X (n, d), of shape (n, K).
+        """Posterior probabilities of the components for each row.
 
-        With ``noise`` the shape is (n, K + 1), the last column being the background.  A row of which nothing is known
-        has the weights.
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows sum to one; a row of which nothing is known has the weights.  With ``noise`` the shape is (n, K + 1),
+            the last column being the background.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> gm.predict_proba([[2.0]])
+        array([[0.5, 0.5]])
         """
         check_is_fitted(self)
         return self._by_part(X, error_covariance, partial(_responsibilities, self._dtype))
 
     def score_samples(self, X: ArrayLike, *, error_covariance: ArrayLike | None = None) -> Array:
-        """Log density of what is known of each row of X (n, d), errors included, of shape (n,)."""
+        """Log density of what is known of each row, errors included.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Natural logarithms; 0 for a row of which nothing is known.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> gm.score_samples([[2.0]]).round(6)
+        array([-2.918939])
+        """
         check_is_fitted(self)
         return self._by_part(X, error_covariance, partial(_log_density, self._dtype))
 
     def logpdf(self, X: ArrayLike) -> Array:
-        """Log density of each row of X (n, d), of shape (n,)."""
+        """Log density of each row: :meth:`score_samples` under the name that a distribution has.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Natural logarithms.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> gm.logpdf([[2.0]]).round(6)
+        array([-2.918939])
+        """
         return self.score_samples(X)
 
     def pdf(self, X: ArrayLike) -> Array:
-        """Density of each row of X (n, d), of shape (n,); float64, because densities of small units leave float32."""
+        """Density of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Per unit of volume; float64 whatever the rows are, because densities of small units leave float32.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> gm.pdf([[2.0]]).round(6)
+        array([0.053991])
+        """
         density: Array = np.exp(self._by_part(X, None, evaluate.log_density))
         return density
 
@@ -241,14 +366,71 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         *,
         error_covariance: ArrayLike | None = None,
     ) -> float:
-        """Mean log density of the rows of X (n, d), per unit of weight."""
+        """Mean log density of the rows, per unit of weight.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        y : ignored
+            Present for scikit-learn.
+        sample_weight : array-like of shape (n,) or None
+            Weights of the rows.
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+
+        Returns
+        -------
+        float
+            Nats per unit of weight.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> round(gm.score([[2.0], [2.0]]), 6)
+        -2.918939
+        """
         totals = self._totals(X, sample_weight, error_covariance, counted=present)
         return totals.loglik / totals.count
 
     def sample(self, n_samples: int = 1) -> tuple[Array, NDArray[np.intp]]:
-        """Draws (n, d) from the mixture and the components (n,) they came from, in random order, anew at each call.
+        """Independent draws from the mixture, in random order, anew at each call.
 
-        With ``noise`` rows of the background, labelled -1, are uniform on the box whose volume is V.
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows n; 0 gives empty arrays.
+
+        Returns
+        -------
+        X : ndarray of shape (n, d)
+            Rows, in the units of the data.  With ``noise`` those of the background are uniform on the box whose volume
+            is V.
+        labels : ndarray of shape (n,)
+            The component each row came from, -1 for the background.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is negative or not an integer.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> gm = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], "spherical")
+        >>> X, labels = gm.sample(100)
+        >>> X.shape, sorted(set(labels.tolist()))
+        ((100, 1), [0, 1])
         """
         check_is_fitted(self)
         rows, labels = self._model.sample(validation.count(n_samples, "n_samples", least=0), self._sampler)
@@ -325,12 +507,46 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
     ) -> float:
-        """Bayesian information criterion (Schwarz 1978): df log n - 2 loglik, lower being better.
+        """Bayesian information criterion, df log n - 2 loglik.
 
         A weight says how often a row came: n is the sum of the weights, but those of rows of which nothing is known.
-        With ``effective_size`` weights say how much a row stands for (survey weights, importance weights): only their
-        ratios count, and n is (sum w)^2 / sum w^2, the number of equally weighted rows that tell as much (Kish, *Survey
-        Sampling*, 1965).  The same holds for :meth:`aic` and :meth:`icl`.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        sample_weight : array-like of shape (n,) or None
+            Weights of the rows.
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+        effective_size : bool
+            True: weights say how much a row stands for (survey weights, importance weights).  Only their ratios count
+            then, and n is (sum w)^2 / sum w^2, the number of equally weighted rows that tell as much.
+
+        Returns
+        -------
+        float
+            Lower is better.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        References
+        ----------
+        G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6, 1978.
+        L. Kish, *Survey Sampling*, Wiley, 1965 (the effective size).
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> X = [[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]]
+        >>> one, two = (GaussianMixture(k, covariance_type="tied", random_state=0).fit(X) for k in (1, 2))
+        >>> two.bic(X) < one.bic(X)
+        True
         """
         return evaluate.bic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 
@@ -342,7 +558,44 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
     ) -> float:
-        """Akaike information criterion, 2 df - 2 loglik, lower being better (Akaike 1974)."""
+        """Akaike information criterion, 2 df - 2 loglik.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        sample_weight : array-like of shape (n,) or None
+            Weights of the rows.
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+        effective_size : bool
+            True: weights say how much a row stands for, as in :meth:`bic`.
+
+        Returns
+        -------
+        float
+            Lower is better.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        References
+        ----------
+        H. Akaike, "A new look at the statistical model identification", IEEE Transactions on Automatic Control 19,
+        1974.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> X = [[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]]
+        >>> one, two = (GaussianMixture(k, covariance_type="tied", random_state=0).fit(X) for k in (1, 2))
+        >>> two.aic(X) < one.aic(X)
+        True
+        """
         return evaluate.aic(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 
     def icl(
@@ -353,9 +606,43 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         error_covariance: ArrayLike | None = None,
         effective_size: bool = False,
     ) -> float:
-        """Integrated completed likelihood by hard assignment, bic - 2 sum log max_k r_k, lower being better.
+        """Integrated completed likelihood by hard assignment, bic - 2 sum log max_k r_k, r being posteriors.
 
-        C. Biernacki, G. Celeux and G. Govaert, IEEE Transactions on Pattern Analysis 22, 2000.
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d), Scan, or Dask array or frame
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+        sample_weight : array-like of shape (n,) or None
+            Weights of the rows.
+        error_covariance : array-like or None
+            Variances or covariances of the errors of the rows, as in :meth:`fit`, in squared units of the data.
+        effective_size : bool
+            True: weights say how much a row stands for, as in :meth:`bic`.
+
+        Returns
+        -------
+        float
+            Lower is better.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the rows of the fit, or an entry that is infinite.
+        NotFittedError
+            If nothing has been fitted yet.
+
+        References
+        ----------
+        C. Biernacki, G. Celeux and G. Govaert, "Assessing a mixture model for clustering with the integrated completed
+        likelihood", IEEE Transactions on Pattern Analysis and Machine Intelligence 22, 2000.
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> X = [[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]]
+        >>> one, two = (GaussianMixture(k, covariance_type="tied", random_state=0).fit(X) for k in (1, 2))
+        >>> two.icl(X) >= two.bic(X)
+        True
         """
         return evaluate.icl(self._totals(X, sample_weight, error_covariance, effective_size), self.df_)
 

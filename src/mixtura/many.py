@@ -48,12 +48,41 @@ RESCUES = 16
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fits:
-    """Fits of many problems.
+    """Fits of many problems; ``fits[i]`` is a fitted :class:`GaussianMixture`.
 
-    ``weights`` (m, K), ``means`` (m, K, d), ``covariances`` (m, K, d, d): the parameters, in the units of the rows;
-    ``loglik`` (m,): their total log-likelihoods, in nats; ``converged``, ``n_iter`` (m,): how the runs ended, and after
-    how many updates since the start that was chosen; ``remarks``: what there is to say of problems, by their numbers,
-    empty where all went well.  ``fits[i]`` is a fitted :class:`GaussianMixture`.
+    Parameters
+    ----------
+    weights, means, covariances : ndarray of shape (m, K), (m, K, d), (m, K, d, d)
+        The parameters, in the units of the rows.
+    loglik : ndarray of shape (m,)
+        Total log-likelihoods, in nats.
+    converged, n_iter : ndarray of shape (m,)
+        How the runs ended, and after how many updates since the start that was chosen.
+    remarks : dict
+        What there is to say of problems, by their numbers; empty where all went well.
+    n_rows : ndarray of shape (m,)
+        Numbers of rows.
+    settings : dict
+        Parameters that all of the estimators have.
+    alone : dict
+        Estimators of the problems that were fitted singly, by their numbers.
+
+    Raises
+    ------
+    IndexError
+        From ``fits[i]``, for a number that no problem has.
+
+    References
+    ----------
+    See :func:`fit_many`, which makes them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import fit_many
+    >>> fits = fit_many(np.random.default_rng(0).normal(size=(3, 50, 1)), 1)
+    >>> len(fits), fits.means.shape, fits[0].predict([[0.0]])
+    (3, (3, 1, 1), array([0]))
     """
 
     weights: Array

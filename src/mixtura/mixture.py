@@ -196,7 +196,29 @@ class Mixture:
         return evaluate.log_density(self, self._rows(X), make_engine())
 
     def pdf(self, X: ArrayLike) -> Array:
-        """Density of each row of X (n, d), of shape (n,): ``exp`` of :meth:`logpdf`."""
+        """Density of each row, or of what is known of it: ``exp`` of :meth:`logpdf`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Per unit of volume.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features, or an entry that is infinite.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([1.0], [[0.0, 0.0]], [1.0]).pdf([[0.0, 0.0]]).round(6)
+        array([0.159155])
+        """
         return np.asarray(np.exp(self.logpdf(X)))
 
     def responsibilities(self, X: ArrayLike) -> Array:
@@ -226,7 +248,29 @@ class Mixture:
         return evaluate.responsibilities(self, self._rows(X), make_engine())
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable component of each row of X (n, d), of shape (n,)."""
+        """The most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows, NaN being a missing value; with one feature also of shape (n,).
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Numbers of components, from 0.
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features, or an entry that is infinite.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).predict([[0.5], [3.0]])
+        array([0, 1])
+        """
         return evaluate.labels(self, self._rows(X), make_engine())
 
     def sample(self, n: int, rng: np.random.Generator | int | None = None) -> tuple[Array, NDArray[np.intp]]:
@@ -339,7 +383,20 @@ class Mixture:
     # files ---------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The parameters as plain lists, with everything :meth:`from_dict` needs."""
+        """The parameters as plain lists, with everything :meth:`from_dict` needs.
+
+        Returns
+        -------
+        dict
+            weights, means and covariances (or variances), layout and shared, which say how these are stored, and
+            whiteners where the covariances do not say them to the last digit.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).to_dict()["means"]
+        [[0.0], [4.0]]
+        """
         accurate = self.layout.accurate if isinstance(self.layout, Dense) else None
         entries = self.layout.variances if isinstance(self.layout, Diagonal) else self.layout.matrices
         document = {
@@ -353,7 +410,28 @@ class Mixture:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Mixture:
-        """The mixture written by :meth:`to_dict`; ValueError if its parameters are not those of a mixture."""
+        """The mixture written by :meth:`to_dict`.
+
+        Parameters
+        ----------
+        document : dict
+            What :meth:`to_dict` gave, or what came of it through JSON.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        ValueError
+            If an entry is missing, or the parameters are not those of a mixture.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> Mixture.from_dict(Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).to_dict())
+        Mixture(n_components=2, n_features=1)
+        """
         missing = [key for key in ("weights", "means", "covariances", "shared") if key not in document]
         if missing:
             raise ValueError(f"document must have the entries of to_dict(), got none called {', '.join(missing)}")
@@ -365,14 +443,61 @@ class Mixture:
         return cls.of(weights, means, layout)
 
     def save(self, path: str | Path) -> Path:
-        """Write the mixture to a JSON file, whole or not at all, and return its path."""
+        """Write the mixture to a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to make or replace.
+
+        Returns
+        -------
+        Path
+            ``path``.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be written; what was there before is still there then.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from mixtura import Mixture
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Mixture.load(Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).save(f"{folder}/mixture.json"))
+        Mixture(n_components=2, n_features=1)
+        """
         from mixtura import io
 
         return io.write_model(path, {**self.to_dict(), "covariance_type": None, "feature_names": None, "fit": None})
 
     @classmethod
     def load(cls, path: str | Path) -> Mixture:
-        """Read a mixture from a JSON file written by ``save``; ValueError if the file is not one."""
+        """Read a mixture from a JSON file written by :meth:`save`, or by that of an estimator.
+
+        Parameters
+        ----------
+        path : str or path-like
+            A model file.
+
+        Returns
+        -------
+        Mixture
+
+        Raises
+        ------
+        ValueError
+            If the file is missing, is not a model or holds parameters that are not those of a mixture.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from mixtura import Mixture
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Mixture.load(Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0]).save(f"{folder}/mixture.json")).weights
+        array([0.5, 0.5])
+        """
         from mixtura import io
 
         document = io.read_model(path)
@@ -382,7 +507,33 @@ class Mixture:
     # pictures ------------------------------------------------------------------------------------------------
 
     def plot(self, X: ArrayLike | None = None, *, ax: Axes | None = None) -> Axes:
-        """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``."""
+        """Scatter with covariance ellipses, or the density when there is one feature; needs ``mixtura[plot]``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d) or None
+            Rows to draw; None draws the mixture alone.
+        ax : matplotlib.axes.Axes or None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If X has another number of features than the mixture.
+        ImportError
+            If matplotlib is missing.
+
+        Examples
+        --------
+        >>> from mixtura import Mixture
+        >>> m = Mixture([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0])
+        >>> m.plot([[0.0], [4.5]]).get_xlabel()
+        'x'
+        """
         from mixtura import plot
 
         return (plot.density if self.n_features == 1 else plot.scatter)(self, X, ax=ax)

@@ -59,7 +59,24 @@ class Heading:
     n_features: int
 
     def named(self, column: int) -> str:
-        """What to call a column, by its number."""
+        """What to call a column.
+
+        Parameters
+        ----------
+        column : int
+            Its number, from 0.
+
+        Returns
+        -------
+        str
+            Its name if it has one, for messages.
+
+        Examples
+        --------
+        >>> from mixtura import scan
+        >>> scan([[[1.0, 2.0]]]).named(1)
+        'column 1'
+        """
         return f"column {column}" if self.columns is None else f"column {self.columns[column]!r}"
 
 

@@ -117,9 +117,37 @@ class Selection:
     ``finalists`` have a dict each, the best first, whose numbers are of all rows: those that have chosen the winner.
     Otherwise all rows are searched, and there are no finalists.
 
-    ``records``: a dict for each cell, as the rows of ``table`` are; ``criterion``: the one asked for; ``n_rows``,
-    ``n_features``, ``n_missing`` (values), ``total_weight``: of the data; ``seconds``: all it took; ``remarks``: what
-    else is to be said of data and models.
+    Parameters
+    ----------
+    records : tuple of dict
+        One for each cell, as the rows of ``table`` are.
+    criterion : {"bic", "icl", "aic", "cv"}
+        The one that was asked for.
+    n_rows, n_features, n_missing : int
+        Rows, features and missing values of the data.
+    total_weight : float
+        Sum of the weights of the rows; their number, where they have none.
+    seconds : float
+        All that it took.
+    remarks : tuple of str
+        What else is to be said of data and models.
+    winner : GaussianMixture or None
+        The fitted estimator that :attr:`best_` gives; None if no cell is ok.
+    n_searched : int
+        Rows that were searched.
+    finalists : tuple of dict
+        Those that were fitted to all rows of a table larger than memory, the best first.
+
+    References
+    ----------
+    See :func:`select`, which makes it.
+
+    Examples
+    --------
+    >>> from mixtura import select
+    >>> chosen = select([[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]], [1, 2], random_state=0)
+    >>> chosen.best_.covariance_type, chosen.best_.n_components, len(chosen.records)
+    ('E', 2, 4)
     """
 
     records: tuple[Mapping[str, Any], ...]
@@ -176,7 +204,20 @@ class Selection:
         return self.winner
 
     def facts(self) -> dict[str, Any]:
-        """What there is to say, for machines: numbers that do not exist are None."""
+        """What there is to say, for machines: numbers that do not exist are None.
+
+        Returns
+        -------
+        dict
+            criterion, the covariance_type and n_components of the winner (None if there is none), seconds, summary (a
+            list of lines), table and finalists (lists of dicts), n_searched; ready for JSON.
+
+        Examples
+        --------
+        >>> from mixtura import select
+        >>> select([[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]], [1, 2], random_state=0).facts()["n_components"]
+        2
+        """
         rows, finalists = (
             [
                 {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in one.items()}
@@ -213,13 +254,51 @@ class Selection:
         """Draw the criterion against the number of components, a line for each family; needs ``mixtura[plot]``.
 
         Of a scan that is larger than memory it is that of the rows that were searched, as in the ``table``.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or None
+            Where to draw; None makes a figure.
+        criterion : {"bic", "icl", "icl_entropy", "aic", "loglik", "cv"} or None
+            None is the one that chose.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If the criterion is unknown, or no model has it.
+        ImportError
+            If matplotlib is missing.
+
+        Examples
+        --------
+        >>> from mixtura import select
+        >>> chosen = select([[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]], [1, 2], random_state=0)
+        >>> chosen.plot().get_xlabel()
+        'number of components'
         """
         from mixtura import plot
 
         return plot.criterion(self, criterion, ax=ax)
 
     def summary(self) -> str:
-        """What was found, in words: the winner, by how much, what is close behind, what failed and why."""
+        """What was found, in words: the winner, by how much, what is close behind, what failed and why.
+
+        Returns
+        -------
+        str
+            Sentences, one a line.
+
+        Examples
+        --------
+        >>> from mixtura import select
+        >>> chosen = select([[0.0], [0.2], [0.9], [5.0], [5.4], [6.1]], [1, 2], random_state=0)
+        >>> print(chosen.summary().split("\\n")[0])
+        E with 2 components, by BIC (22.15; lower is better).
+        """
         lines = []
         if self.winner is None:
             rows = counted(self.n_rows, "row", "rows")
