@@ -110,6 +110,13 @@ def leave_plain(app, doctree):
         block["language"] = block.get("language", highlight_language)
 
 
+def name_language(app, page, template, context, doctree):
+    """Say which language a page is in: browsers choose characters by it, screen readers their voice."""
+    if page.endswith("_ja"):
+        context["language"] = "ja"
+
+
 def setup(app):
     app.connect("source-read", draw_anew)
     app.connect("doctree-read", leave_plain, priority=100)
+    app.connect("html-page-context", name_language)
