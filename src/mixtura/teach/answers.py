@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 from mixtura import GaussianMixture, Mixture, em, evaluate, runs
 from mixtura.covariance import Dense, read_only, suited
@@ -40,8 +41,8 @@ from mixtura.teach.sets import BOARD, SETS
 MOST_POINTS, MOST_COMPONENTS, MOST_PASSES = 2_000, 12, 300
 FURTHEST = 1_000_000
 """Largest coordinate of a point."""
-LONGEST_HISTORY = 10_000
-"""Log-likelihoods that the page may remind of."""
+LONGEST_HISTORY, LARGEST = 10_000, 1e300
+"""Log-likelihoods that the page may remind of, and how large they may be."""
 TOL = 1e-3
 """Total nats over the last five passes under which a run ends: the default of GaussianMixture."""
 NARROWER = 9
@@ -91,7 +92,7 @@ def answer(request: Any) -> dict[str, Any]:
     --------
     >>> found = answer({"ask": "points", "set": "twins"})
     >>> found["points"][-2:]
-    [[1.0, 7.0], [1.0, 7.0]]
+    [[0.5, 7.5], [0.5, 7.5]]
     """
     if not isinstance(request, dict):
         raise Refusal("request")
@@ -208,8 +209,9 @@ def _place(request: Mapping[str, Any], name: str) -> Array:
 def _history(request: Mapping[str, Any]) -> list[float]:
     """Log-likelihoods of the passes before."""
     values = request.get("history", [])
-    fine = isinstance(values, list) and len(values) <= LONGEST_HISTORY
-    if not fine or not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
+    numbers = isinstance(values, list) and all(isinstance(one, int | float) for one in values)
+    # In Python an integer may be larger than any float, and 1e999 is infinite.
+    if not numbers or len(values) > LONGEST_HISTORY or any(abs(one) > LARGEST for one in values):
         raise Refusal("history", most=LONGEST_HISTORY)
     return [float(one) for one in values]
 
@@ -429,7 +431,8 @@ def kmeans(request: Mapping[str, Any]) -> dict[str, Any]:
     distinct = distinct_points(InMemory(Rows(posed.points)), k)
     if distinct < k:
         raise Refusal("distinct", k=k, distinct=distinct)
-    found = KMeans(k, n_init=KMEANS_RUNS, random_state=seed).fit(posed.points)
+    with threadpool_limits(limits=1):  # so few points are not worth the threads that it would wake
+        found = KMeans(k, n_init=KMEANS_RUNS, random_state=seed).fit(posed.points)
     labels, centers = found.labels_.astype(np.intp), found.cluster_centers_
     source, wrong = _source(request, len(posed.points)), None
     own = None

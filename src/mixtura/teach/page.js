@@ -129,7 +129,8 @@ async function ask(what, more = {}) {
 }
 
 const posed = (more = {}) => ({ points: S.points, k: S.k, family: S.family, seed: S.seed, ...more });
-const withModel = (more = {}) => posed({ model: S.model, ...more });
+// Components that were dropped are in K still, but not in the model.
+const withModel = (more = {}) => posed({ model: S.model, k: S.view.length, ...more });
 
 // One thing after the other: what is clicked meanwhile waits.
 let chain = Promise.resolve();
@@ -246,7 +247,7 @@ function take(found) {
   S.component = Math.min(S.component, S.view.length - 1);
 }
 
-const KEPT = ["k", "model", "view", "states", "loglik", "shared", "fresh", "reason"];
+const KEPT = ["model", "view", "states", "loglik", "shared", "fresh", "reason"];
 const snapshot = () => ({ ...Object.fromEntries(KEPT.map((name) => [name, S[name]])), curve: [...S.curve] });
 
 function noPoints() {
@@ -402,7 +403,7 @@ async function refreshKmeans() {
     return;
   }
   try {
-    S.kmeans = await ask("kmeans", posed({ model: S.model, source: S.source }));
+    S.kmeans = await ask("kmeans", S.model ? withModel({ source: S.source }) : posed({ source: S.source }));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     say("kmeans-said", [[`error.${error.code}`, error.numbers]]);
@@ -429,8 +430,8 @@ async function fit(rule) {
   did(`fit-${rule}`);
   if (!found.refused) {
     const before = S.model ? snapshot() : null;
-    S.k = found.k;
     take(found);
+    say("said", [["said.fit", { k: found.k, loglik: fixed(S.loglik, 2) }]]);
     if (before) S.past.push(before);
     S.curve = [S.loglik];
     S.fresh = false;
@@ -480,6 +481,7 @@ async function lookOn() {
       S.look = found;
       if (found) did("look");
       renderLook();
+      checkLesson();
       if (aloud) speakLook();
     }
   } catch (error) {
@@ -515,7 +517,9 @@ function color(k) {
 }
 
 const css = (c) => `rgb(${c.map(Math.round).join(" ")})`;
-const light = (c) => 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2] > 140;
+// Black letters where they have more contrast than white ones (relative luminance of WCAG).
+const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255) > 0.179;
 
 // Of a colour for each component, as much as its share.
 function mixed(shares) {
@@ -599,18 +603,35 @@ function dots(f, fill, shape) {
     if (own) dot.style.fill = css(own);
     out.append(dot);
   });
+  // Equal points hide each other.
+  const copies = new Map();
+  for (const p of S.points) copies.set(String(p), [p, (copies.get(String(p))?.[1] ?? 0) + 1]);
+  for (const [p, n] of copies.values()) if (n > 1) out.append(draw("text", { x: f.x(p[0]) + 8, y: f.y(p[1]) + 14 }, `×${n}`));
   return out;
 }
 
-function disk(f, k, place, extra = {}) {
-  const c = color(k);
-  const g = draw("g", { class: `mean${S.held?.mean === k ? " held" : ""} handle`, "data-mean": k, ...extra });
-  g.append(draw("circle", { cx: f.x(place[0]), cy: f.y(place[1]), r: 11, class: "mean-disk" }));
-  g.lastChild.style.fill = css(c);
-  const text = draw("text", { x: f.x(place[0]), y: f.y(place[1]) + 4.5, "text-anchor": "middle", "font-weight": "700" }, String(k + 1));
-  text.style.fill = light(c) ? "#000" : "#fff";
-  g.append(text);
-  return g;
+// The numbers at the means (or centres); where several lie at one place they stand side by side, tied to it by a line.
+function disks(f, places, states = null) {
+  const out = draw("g");
+  const taken = [];
+  places.forEach((place, k) => {
+    const x = f.x(place[0]), y = f.y(place[1]);
+    const before = taken.filter((one) => Math.hypot(one[0] - x, one[1] - y) < 14).length;
+    taken.push([x, y]);
+    const shift = 23 * before, c = color(k);
+    const g = draw("g", { class: "mean handle", "data-mean": k });
+    if (shift) g.append(draw("line", { class: "axis", x1: x, y1: y, x2: x + shift, y2: y }));
+    g.append(draw("circle", { cx: x + shift, cy: y, r: 11, class: "mean-disk" }));
+    g.lastChild.style.fill = css(c);
+    const text = draw("text", { x: x + shift, y: y + 4.5, "text-anchor": "middle", "font-weight": "700" }, String(k + 1));
+    text.style.fill = light(c) ? "#000" : "#fff";
+    g.append(text);
+    if (states && !["ok", "flat"].includes(states[k]?.state)) {
+      g.append(draw("text", { class: "alarm", x: x + shift + 12, y: y - 8 }, "!"));
+    }
+    out.append(g);
+  });
+  return out;
 }
 
 let F = null; // of the plane as it is drawn
@@ -643,15 +664,7 @@ function renderPlane() {
     trails.append(path);
   });
   svg.append(trails);
-  const means = draw("g");
-  (S.view ?? []).forEach((one, k) => {
-    const g = disk(F, k, one.mean);
-    if (S.states && !["ok", "flat"].includes(S.states[k]?.state)) {
-      g.append(draw("text", { x: F.x(one.mean[0]) + 12, y: F.y(one.mean[1]) - 8, "font-weight": "700" }, "!"));
-    }
-    means.append(g);
-  });
-  svg.append(means);
+  svg.append(disks(F, (S.view ?? []).map((one) => one.mean), S.states));
   renderCross();
 }
 
@@ -678,7 +691,7 @@ function renderKmeans() {
   const { labels, centers } = S.kmeans;
   const g = dots(f, (i) => color(labels[i]), (i) => labels[i]);
   svg.append(g);
-  centers.forEach((one, k) => svg.append(disk(f, k, one)));
+  svg.append(disks(f, centers));
 }
 
 // Between two models: only what is drawn moves, and it is a mixture on its way, too (factors between factors).

@@ -57,7 +57,7 @@ def four() -> PointSet:
 
 def unequal() -> PointSet:
     """A wide group of many points and a narrow one of few beside it."""
-    return _groups(3, (220, (4.2, 4.0), (2.4, 0.0, 1.6)), (40, (8.4, 4.0), (0.05, 0.0, 0.06)))
+    return _groups(3, (220, (4.3, 4.0), (2.0, 0.0, 1.3)), (40, (8.2, 4.0), (0.05, 0.0, 0.06)))
 
 
 def stretched() -> PointSet:
@@ -83,8 +83,8 @@ def outlier() -> PointSet:
 
 def twins() -> PointSet:
     """Two groups, and two points at one place."""
-    groups = _groups(8, (30, (3.0, 3.0), (0.7, 0.2, 0.6)), (30, (6.6, 3.4), (0.6, -0.2, 0.7)))
-    return PointSet(read_only(np.concatenate([groups.points, [[1.0, 7.0], [1.0, 7.0]]])))
+    groups = _groups(10, (30, (3.0, 3.0), (0.7, 0.2, 0.6)), (30, (6.6, 3.4), (0.6, -0.2, 0.7)))
+    return PointSet(read_only(np.concatenate([groups.points, [[0.5, 7.5], [0.5, 7.5]]])))
 
 
 def faithful() -> PointSet:
