@@ -769,7 +769,13 @@ function renderLook() {
   const l = S.look;
   put($("bayes-at"), name === null ? word("bayes.place", { at: pair(place) }) : word("bayes.point", { n: name + 1, at: pair(place) }));
   const head = make("thead");
-  cells(head, "th", ["component", "weight", "distance", "density", "product", "share"].map((one) => word(`bayes.col.${one}`)));
+  const columns = ["component", "weight", "distance", "density", "product", "share"];
+  const titles = cells(head, "th", columns.map(() => "")).children;
+  columns.forEach((one, i) => {
+    // Where there is little room the symbol stands alone; who listens hears the words.
+    const parts = word(`bayes.col.${one}`).split("|");
+    titles[i].append(...parts.map((part, j) => make("span", { class: parts.length > 1 && j === 0 ? "long" : "symbol" }, part)));
+  });
   const body = make("tbody");
   const most = highest(l.responsibilities);
   l.responsibilities.forEach((r, k) => {
