@@ -503,18 +503,7 @@ def selected(
     def estimator(name: str, k: int) -> GaussianMixture:
         return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
 
-    def tasks(X: Any, weight: Any, errors: Any) -> grid.Tasks:
-        made: list[Task] = []
-
-        @cache
-        def task_of(code: str) -> Task:
-            like = made[0] if made else None
-            task = estimator(named[code], 1)._task(X, weight, error_covariance=errors, like=like)
-            made.append(task)
-            return task
-
-        return task_of
-
+    tasks = partial(tasks_of, estimator, named)
     own = tasks(x, sample_weight, error_covariance)
     task = own(next(iter(named)))
     parts = [(own, task.problem.source.at_hand)]  # what is fitted, and what is asked about it
@@ -569,6 +558,22 @@ def selected(
         n_searched=len(x),
         finalists=tuple(finalists),
     )
+
+
+def tasks_of(
+    estimator: Callable[[str, int], GaussianMixture], named: Mapping[str, str], X: Any, weight: Any, errors: Any
+) -> grid.Tasks:
+    """The task of each family that is ``named`` by its code, made when it is wanted; they share what they can."""
+    made: list[Task] = []
+
+    @cache
+    def task_of(code: str) -> Task:
+        like = made[0] if made else None
+        task = estimator(named[code], 1)._task(X, weight, error_covariance=errors, like=like)
+        made.append(task)
+        return task
+
+    return task_of
 
 
 @dataclass(frozen=True, eq=False)
