@@ -15,6 +15,7 @@ page.html, page.css, page.js   the page itself, with places for the rest
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, overload
@@ -123,18 +124,30 @@ def report(
     ...     report(gm, X, f"{folder}/report.html").name
     'report.html'
     """
+    if path is None:
+        return reported(model, X, sample_weight, alternatives, time_budget, seed)
+    io.check_writable(path)
+    return io.write_whole(path, reported(model, X, sample_weight, alternatives, time_budget, seed))
+
+
+def reported(
+    model: object,
+    X: Any,
+    sample_weight: ArrayLike | None = None,
+    alternatives: bool = True,
+    time_budget: float | None = 10.0,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+) -> str:
+    """The page; ``names`` are those of the features where neither X nor the model tells them."""
     plotly = plotly_script()
     alternatives = validation.switch(alternatives, "alternatives")
     if time_budget is not None:
         time_budget = validation.number(time_budget, "time_budget")
     seed = validation.count(seed, "seed", least=0)
-    if path is not None:
-        io.check_writable(path)
     from mixtura.report.contents import gathered
 
-    contents = gathered(model, X, sample_weight, alternatives=alternatives, time_budget=time_budget, seed=seed)
-    page = _page(contents, plotly)
-    return page if path is None else io.write_whole(path, page)
+    return _page(gathered(model, X, sample_weight, names, alternatives, time_budget, seed), plotly)
 
 
 def plotly_script() -> str:

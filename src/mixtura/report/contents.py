@@ -107,14 +107,20 @@ class Contents:
 
 
 def gathered(
-    subject: object, X: Any, sample_weight: Any, *, alternatives: bool, time_budget: float | None, seed: int
+    subject: object,
+    X: Any,
+    sample_weight: Any,
+    names: Sequence[str] | None,
+    alternatives: bool,
+    time_budget: float | None,
+    seed: int,
 ) -> Contents:
     """What there is to be said of a fitted estimator, a Selection or a Mixture, and of rows X."""
     selection = subject if isinstance(subject, Selection) else None
     chosen = subject if selection is None else selection.best_
     mixture, model = mixture_of(chosen), model_of(chosen)
     d, K = mixture.n_features, mixture.n_components
-    data = received(chosen, X, sample_weight, d)
+    data = received(chosen, X, sample_weight, names, d)
     said = judged(model, data)
     planes = planes_of(mixture, data.x, said.label)
     n_features = len(planes.features)

@@ -53,12 +53,12 @@ class Data:
         return Rows(x, missing=validation.missing(x))
 
 
-def received(model: object, X: Any, sample_weight: Any, d: int) -> Data:
-    """X as rows of d features; ValueError where it is not."""
+def received(model: object, X: Any, sample_weight: Any, given: Sequence[str] | None, d: int) -> Data:
+    """X as rows of d features, which have the names that are ``given`` or their own; ValueError where it is not."""
     if isinstance(X, Scan) or distributed.is_collection(X):
         return _looked_at(model, X, sample_weight, d)
     frame = frames.checked(X)
-    names = names_of(model, X, None, d)
+    names = names_of(model, X, given, d)
     titles = _titles(X) if frame else None
     x = validation.points(frames.as_array(X) if frame else validation.with_gaps(X), d)
     if len(x) == 0:

@@ -350,7 +350,8 @@ def _box(label: str, inside: str) -> str:
 
 
 def _table(caption: str, head: Sequence[str], lines: Sequence[Sequence[str]], places: Sequence[int] = ()) -> str:
-    """A table of one or more lines of cells in HTML; with ``places`` the head of a row is a button that shows it in the picture of rows."""
+    """A table of one or more lines of cells in HTML; with ``places`` the head of a row is a button that shows it in the
+    picture of rows."""
     wordy = [
         ' class="words"' if any(not _NUMBER.fullmatch(cell) for cell in column) else ""
         for column in zip(*lines, strict=True)
