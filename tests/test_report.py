@@ -165,8 +165,8 @@ def test_doubt_is_that_of_scikit_learn(faithful, page):
     doubt = 1 - theirs.predict_proba(X).max(axis=1)
     first = body(page, "The rows that are in most doubt")[0]
     assert first[0] == f"row {doubt.argmax()}"
-    assert first[4] == f"{1 - doubt.max():.3f}"
-    assert [float(cell) for cell in first[1:3]] == X.iloc[doubt.argmax()].tolist()
+    assert first[2] == f"{1 - doubt.max():.3f}"
+    assert [float(cell) for cell in first[5:]] == X.iloc[doubt.argmax()].tolist()
     assert f"{doubt.mean():.2%} of them are expected to go wrong" in words(page)
     drawn = numbers(page)["doubt"]
     np.testing.assert_array_equal(drawn["counts"], np.histogram(doubt, bins=drawn["edges"])[0])
@@ -181,11 +181,11 @@ def test_rows_far_out_are_told_from_others():
     p = chi2.sf(d2, 3)
     first = body(page, "The rows furthest out")[0]
     assert first[0] == "row 500"
-    assert first[-1] == "far out"
-    assert float(first[5]) == pytest.approx(p[500], rel=0.05)
+    assert first[2] == "yes"
+    assert float(first[1]) == pytest.approx(p[500], rel=0.05)
     limit = 1 - 0.95 ** (1 / len(X))
     said = words(section(page, "outliers"))
-    assert f"{(p < limit).sum()} is far out" in said
+    assert f"{(p < limit).sum()} of 501 rows is far out" in said
     assert f"p below {limit:.2g}" in said
     assert f"{(p < 0.001).sum()} row" in said
 
@@ -200,8 +200,8 @@ def test_missing_values_have_fewer_degrees_of_freedom():
     page = report(gm, X, alternatives=False)
     first = body(page, "The rows furthest out")[0]
     z = (5.0 - gm.means_[0, 1]) / np.sqrt(gm.covariances_[0, 1, 1])
-    assert first[:2] == ["row 0", "missing"]
-    assert float(first[4]) == pytest.approx(2 * norm.sf(z), rel=0.05)
+    assert (first[0], first[-2]) == ("row 0", "missing")
+    assert float(first[1]) == pytest.approx(2 * norm.sf(z), rel=0.05)
     assert np.isnan(values(numbers(page), numbers(page)["rows"]["z"], 400)[1]).all()
     assert f"{np.isnan(X).sum()} values missing" in words(page)
 
@@ -452,6 +452,26 @@ def test_what_cannot_be_reported_is_refused(faithful, tmp_path, monkeypatch):
         report(gm, X)
 
 
+def test_rows_that_nothing_can_be_fitted_to_are_reported_all_the_same(faithful):
+    X, gm = faithful
+    half = X.assign(waiting=np.nan)
+    said = words(report(gm, half))
+    assert "EM cannot be run again on these rows: X must have a value in each column" in said
+    assert "Other models cannot be fitted to these rows" in said
+    assert "The rows that are in most doubt" in said
+
+
+def test_a_component_that_was_dropped_is_not_missed():
+    X = np.concatenate([np.random.default_rng(0).normal(size=(60, 2)), np.full((6, 2), 9.0)])
+    for trace in (False, True):
+        gm = GaussianMixture(2, on_degenerate="drop", random_state=0, trace=trace).fit(X)
+        data = numbers(report(gm, X, alternatives=False))
+        assert data["components"] == [0]
+        np.testing.assert_allclose(
+            model(data, data["passes"]["models"], 1, len(data["passes"]["shown"]) - 1)[1], gm.means_, atol=1e-5
+        )
+
+
 def test_mixtura_starts_without_plotly():
     said = "import sys, mixtura; print('plotly' in sys.modules, callable(mixtura.report))"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
@@ -625,12 +645,16 @@ def test_play_goes_on_by_itself_and_stops(browser, written):
         assert visit.page.input_value("#step") == "0"  # nothing moves unasked
         visit.page.click("#play")
         assert visit.page.inner_text("#play") == "Pause"
-        visit.page.wait_for_selector("#step[aria-valuetext^='pass 2 ']")
         visit.page.click("#play")
         assert visit.page.inner_text("#play") == "Play"
         stopped = visit.page.input_value("#step")
-        visit.page.wait_for_timeout(700)
+        visit.page.wait_for_timeout(900)
         assert visit.page.input_value("#step") == stopped
+        visit.page.click("#play")
+        last = visit.page.get_attribute("#step", "max")
+        visit.page.wait_for_selector(f"#step[aria-valuetext='pass {last} of {last}']")
+        visit.page.wait_for_selector("#play[aria-pressed='false']")
+        assert visit.page.inner_text("#play") == "Play"
 
 
 def test_another_model_changes_ellipses_and_words(browser, iris):
@@ -703,7 +727,8 @@ def test_everything_is_reached_by_tab_and_seen(browser, iris):
         assert wanted | {"count", "type", "criterion", "back", "scroll", "save"} <= reached
         named = visit.page.evaluate(
             "[...document.querySelectorAll('input, select, button')].filter((one) => !one.closest('[hidden]'))"
-            ".filter((one) => !(one.labels && one.labels.length) && !one.textContent.trim()).map((one) => one.outerHTML)"
+            ".filter((one) => !(one.labels && one.labels.length) && !one.textContent.trim())"
+            ".map((one) => one.outerHTML)"
         )
         assert named == []
 

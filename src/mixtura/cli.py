@@ -1,4 +1,4 @@
-"""The command ``mixtura``: fit, select, predict, sample and show, on files.
+"""The command ``mixtura``: fit, select, predict, report, sample and show, on files.
 
 Results go to standard output; progress goes to standard error, and only where a person watches.
 The status is 0, or 1 for a fit or a file that cannot be used, or 2 for a command that makes no

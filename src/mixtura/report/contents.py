@@ -150,7 +150,10 @@ def gathered(
 def _passes(gm: GaussianMixture | None, data: Data, parts: Parts, most: int, seed: int) -> Passes | str:
     if gm is None:
         return "A mixture keeps no record of how it was fitted, so there are no passes to show."
-    return passes_of(gm, data, parts, most, seed)
+    try:
+        return passes_of(gm, data, parts, most, seed)
+    except ValueError as error:  # what a model can be asked about, it need not be fitted to
+        return f"EM cannot be run again on these rows: {error}."
 
 
 def _board(
@@ -171,7 +174,10 @@ def _board(
     def n_numbers(k: int) -> int:
         return packing.numbers_of(k, n_features)
 
-    return alternatives.board_of(gm, selection, data, parts, n_numbers, MODEL_NUMBERS, time_budget, seed)
+    try:
+        return alternatives.board_of(gm, selection, data, parts, n_numbers, MODEL_NUMBERS, time_budget, seed)
+    except ValueError as error:
+        return f"Other models cannot be fitted to these rows: {error}."
 
 
 def _calibration(model: Mixture, data: Data, features: Sequence[int]) -> Calibration:

@@ -536,7 +536,7 @@
     const [expected, observed, lower, upper] = [0, 1, 2, 3].map((part) => all.slice(part * m, (part + 1) * m));
     const outside = observed.filter((value, i) => value < lower[i] || value > upper[i]).length;
     byId("quantiles-said").textContent =
-      `Quantiles of ${name}: ${outside} of ${m} points leave the band, which holds 95% of each if the model is right.`;
+      `Quantiles of ${name}, by the model across and in the rows upwards: ${outside} of ${m} points leave the band, which holds 95% of each if the model is right.`;
     const ring = [Math.min(expected[0], observed[0]), Math.max(expected.at(-1), observed.at(-1))];
     const line = { type: "scatter", mode: "lines", hoverinfo: "skip" };
     const traces = [
@@ -545,7 +545,7 @@
       { ...line, x: ring, y: ring, line: { color: ink.ink, width: 1.2 } },
       { type: "scatter", mode: "markers", name: "quantiles", x: expected, y: observed, hoverinfo: "none", marker: { color: data.colors[0], size: 5 } },
     ];
-    return draw("quantiles-plot", traces, layoutOf(`${short(name)} by the model`, `${short(name)} in the rows`))
+    return draw("quantiles-plot", traces, layoutOf("by the model", "in the rows"))
       .then(() => listen("quantiles-plot", ({ x, y }) => {
         const at = Number(byId("feature").value);
         return [features[at].name, `by the model ${written(x, at)}`, `in the rows ${written(y, at)}`];

@@ -82,9 +82,10 @@ def once_more(gm: GaussianMixture, n_rows: int, parts: Parts, seed: int) -> Gaus
             return None
         changed[name] = np.asarray(given)[parts.fitted]
     chance = {} if isinstance(gm.random_state, int | np.integer) else {"random_state": seed}
-    again: GaussianMixture = clone(gm).set_params(
-        trace=True, on_degenerate="rescue", warm_start=False, verbose=0, engine="auto", **chance, **changed
-    )
+    # Components that were dropped are not missed.
+    changed |= {"n_components": gm.mixture_.n_components, "on_degenerate": "rescue"}
+    quiet = {"trace": True, "verbose": 0, "warm_start": False, "engine": "auto"}
+    again: GaussianMixture = clone(gm).set_params(**quiet, **chance, **changed)
     return again
 
 

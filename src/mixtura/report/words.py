@@ -159,23 +159,25 @@ def doubt(contents: Contents) -> str:
     counts = [(level, int((uncertainty > level).sum())) for level in UNSURE]
     said = " and ".join(f"above {level:g} for {_share(count, n)}" for level, count in counts)
     mean = float(uncertainty.mean())
+    wrong = f"{mean:.2%}" if mean >= 0.00005 else "less than 0.01%"
     order = np.argsort(-uncertainty, kind="stable")[:LISTED]
     order = order[uncertainty[order] >= 0.0005]  # others are sure to as many digits as are shown
     lines = [
         [
-            *_row(contents, int(i)),
+            _titled(contents, int(i)),
             _component(judged.label[i]),
             f"{judged.probability[i]:.3f}",
             _component(judged.second[i]),
             f"{judged.second_probability[i]:.3f}",
+            *_values(contents, int(i)),
         ]
         for i in order
     ]
-    head = ["row", *_values_named(contents), "component", "probability", "next", "probability"]
+    head = ["row", "component", "probability", "next", "probability", *_values_named(contents)]
     table = _table("The rows that are in most doubt", head, lines, _rows_of(contents, order)) if lines else ""
     return (
         _p(f"Of {n:,} rows, the uncertainty is {said}.")
-        + _p(f"If each row goes to its most probable component, {mean:.2%} of them are expected to go wrong.")
+        + _p(f"If each row goes to its most probable component, {wrong} of them are expected to go wrong.")
         + table
     )
 
@@ -186,8 +188,8 @@ def outliers(contents: Contents) -> str:
     far = int((judged.p_value < judged.limit).sum())
     rare, expected = int((judged.p_value < COMMON).sum()), n * COMMON
     said = (
-        f"Of {n:,} rows, {_are(far)} far out by the rule of Davies and Gather: p below {judged.limit:.2g}, which of "
-        f"{n:,} rows that follow the model none goes under with a probability of {1 - ALPHA:.0%}."
+        f"{_many(far)} of {n:,} rows {'is' if far == 1 else 'are'} far out by the rule of Davies and Gather, p below "
+        f"{judged.limit:.2g}: if all follow the model, with a probability of {1 - ALPHA:.0%} or more none is."
     )
     chance = (
         f"{counted(rare, 'row')} {'has' if rare == 1 else 'have'} p below {COMMON:g}; chance alone makes about "
@@ -196,22 +198,26 @@ def outliers(contents: Contents) -> str:
     order = np.lexsort((judged.log_density, judged.p_value))[:LISTED]
     lines = [
         [
-            *_row(contents, int(i)),
-            _component(judged.nearest[i]),
+            _titled(contents, int(i)),
             _p_value(judged.p_value[i]),
+            "yes" if judged.p_value[i] < judged.limit else "no",
+            _component(judged.nearest[i]),
             f"{judged.log_density[i]:.2f}",
-            "far out" if judged.p_value[i] < judged.limit else "",
+            *_values(contents, int(i)),
         ]
         for i in order
     ]
-    head = ["row", *_values_named(contents), "nearest component", "p", "log density", ""]
+    head = ["row", "p", "far out", "nearest", "log density", *_values_named(contents)]
     return _p(said) + _p(chance) + _table("The rows furthest out", head, lines, _rows_of(contents, order))
 
 
-def _row(contents: Contents, row: int) -> list[str]:
+def _titled(contents: Contents, row: int) -> str:
+    return text(contents.data.title(row), NAME)
+
+
+def _values(contents: Contents, row: int) -> list[str]:
     values = [contents.data.x[row, j] for j in contents.planes.features[:VALUES]]
-    shown = ["missing" if np.isnan(value) else f"{float(value):.6g}" for value in values]
-    return [text(contents.data.title(row), NAME), *shown]
+    return ["missing" if np.isnan(value) else f"{float(value):.6g}" for value in values]
 
 
 def _values_named(contents: Contents) -> list[str]:
@@ -233,11 +239,11 @@ def _p_value(p: float) -> str:
 
 
 def _share(count: int, n: int) -> str:
-    return f"{count:,} ({count / n:.1%})"
+    return f"{count:,} ({count / n:.1%})" if count else "none"
 
 
-def _are(count: int) -> str:
-    return "none is" if count == 0 else f"{count:,} is" if count == 1 else f"{count:,} are"
+def _many(count: int) -> str:
+    return "None" if count == 0 else f"{count:,}"
 
 
 # Checks --------------------------------------------------------------------------------------------------------------
