@@ -256,7 +256,8 @@
       y.forEach((value, i) => { total[i] += value; });
       traces.push({
         type: "scatter", mode: "lines", x, y, hoverinfo: "skip", name: `density ${numbers[k]}`, visible: visible(numbers[k]),
-        line: { color: colorOf(numbers[k]), width: 1.8, dash: dashes[k % dashes.length] },
+        fill: "tozeroy", fillcolor: `rgba(${channels(colorOf(numbers[k])).join(",")},0.22)`,
+        line: { color: colorOf(numbers[k]), width: 2, dash: dashes[k % dashes.length] },
       });
     }
     // The whole lies below its parts, which would not be seen where they are nearly all of it.
@@ -657,7 +658,7 @@
         { type: "scatter", mode: "markers", hoverinfo: "skip", name: "reached", x: [reached], y: [passes.objectives[reached]],
           marker: { size: 14, color: "rgba(0,0,0,0)", line: { width: 3, color: ink.ink } } },
       ];
-      return draw("curve-plot", traces, layoutOf("pass", passes.called, { xaxis: { range: [-0.04 * Math.max(last, 1), 1.04 * Math.max(last, 1)] }, yaxis: { tickformat: ",.6~r" } }))
+      return draw("curve-plot", traces, layoutOf("pass", passes.called, { xaxis: { range: [-0.04 * Math.max(last, 1), 1.04 * Math.max(last, 1)], ...(last <= 10 ? { dtick: 1 } : {}) }, yaxis: { tickformat: ",.6~r" } }))
         .then(() => listen("curve-plot", ({ x: at, y }) => [`pass ${at}`, `${passes.called}: ${fixed(y, 3)}`]));
     }
 
