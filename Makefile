@@ -16,7 +16,7 @@ help:  ## list these commands
 	@echo 'usage: make COMMAND [PYTHON=python3.12] [ARGS="..."]'
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s%s\n", $$1, $$2 }'
 
-demo: $(VENV)/cli.stamp  ## fit Old Faithful: a summary, and a picture and a model file in demo-output
+demo: $(VENV)/cli.stamp  ## fit Old Faithful: a summary, and a picture, a report and a model file in demo-output
 	@$(python) -m mixtura demo --out demo-output $(ARGS)
 
 test: $(VENV)/dev.stamp  ## run the tests on all cores; ARGS="-k io" chooses some, "-n 0" stays in one process

@@ -78,7 +78,7 @@ def test_demo(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "made" / "for it"
     status, out, err = run("demo", "--out", folder)
     assert (status, err) == (0, "")
-    assert sorted(os.listdir(folder)) == ["faithful.json", "faithful.png"]
+    assert sorted(os.listdir(folder)) == ["faithful.html", "faithful.json", "faithful.png"]
     for name in os.listdir(folder):
         assert str(folder / name) in out
     assert (folder / "faithful.png").read_bytes().startswith(b"\x89PNG")
@@ -411,7 +411,7 @@ def test_show_says_what_fit_said(run: Run, tmp_path: Path) -> None:
     _, fitted, _ = run("fit", FAITHFUL, "-k", 2, "--out", out, "--json")
     _, shown, _ = run("show", out, "--json")
     first, second = json.loads(fitted), json.loads(shown)
-    for key in ("data", "plot"):
+    for key in ("data", "plot", "report"):
         del first[key]
     assert first == second
 
@@ -567,6 +567,8 @@ def test_version(run: Run) -> None:
         ("pyarrow", "cli", ["fit", FAITHFUL, "-k", "1"]),
         ("matplotlib.backend_bases", "plot", ["fit", FAITHFUL, "-k", "1", "--plot", "p.png"]),
         ("matplotlib.backend_bases", "plot", ["demo"]),
+        ("plotly.offline", "report", ["fit", FAITHFUL, "-k", "1", "--report", "r.html"]),
+        ("plotly.offline", "report", ["report", "m.json", FAITHFUL, "-o", "r.html"]),
     ],
 )
 def test_without_an_extra_it_is_named(

@@ -7,6 +7,7 @@ from mixtura.many import Fits, fit_many
 from mixtura.merging import merge_clusters
 from mixtura.mixture import Mixture
 from mixtura.priors import ChenTan, EigenvalueRatio, FraleyRaftery
+from mixtura.report import report
 from mixtura.scanning import Scan, scan
 from mixtura.select import Selection, select
 
@@ -23,6 +24,7 @@ __all__ = [
     "animate",
     "fit_many",
     "merge_clusters",
+    "report",
     "scan",
     "select",
 ]

@@ -198,7 +198,7 @@ def animate(
 
 def _run_of(fitted: Any, X: Any, features: Sequence[int], seed: int) -> _Run:
     """The passes to show."""
-    models, objectives, accelerated, called = _traced(fitted) if hasattr(fitted, "fit") else _paired(fitted)
+    models, objectives, accelerated, called = traced(fitted) if hasattr(fitted, "fit") else _paired(fitted)
     d = models[0].n_features
     chosen = [0] if d == 1 else [*two_features(features, d)]
     names = names_of(fitted, X, None, d)
@@ -228,7 +228,7 @@ def _run_of(fitted: Any, X: Any, features: Sequence[int], seed: int) -> _Run:
     )
 
 
-def _traced(estimator: Any) -> tuple[list[Mixture], Array, NDArray[np.intp], str]:
+def traced(estimator: Any) -> tuple[list[Mixture], Array, NDArray[np.intp], str]:
     """The models that an estimator kept, beside its background if it has one."""
     mixture_of(estimator)
     history = getattr(estimator, "history_", [])

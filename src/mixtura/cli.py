@@ -1,4 +1,4 @@
-"""The command ``mixtura``: fit, select, predict, sample and show, on files.
+"""The command ``mixtura``: fit, select, predict, report, sample and show, on files.
 
 Results go to standard output; progress goes to standard error, and only where a person watches.
 The status is 0, or 1 for a fit or a file that cannot be used, or 2 for a command that makes no
@@ -33,6 +33,7 @@ from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
 from mixtura.progress import Teller, counted, reading
 from mixtura.reading import Table, feature_names, read_table
+from mixtura.report import plotly_script, reported
 from mixtura.rows import UNKNOWN, AnyArray, Rows
 from mixtura.scanning import Scan, columns_of, found
 from mixtura.select import CRITERIA, selected
@@ -154,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--out", metavar="FILE", help="write the model, as JSON")
     fit.add_argument("--plot", metavar="FILE", help="draw the model and the rows: .png, .svg, .pdf")
+    fit.add_argument("--report", metavar="FILE", help="write a page about the model and the rows, .html")
     fit.add_argument(
         "--checkpoint", metavar="FILE", help="keep the fit in a file as it goes: the same command goes on from there"
     )
@@ -181,6 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     select.add_argument("--out", metavar="FILE", help="write the chosen model, as JSON")
     select.add_argument("--table", metavar="FILE", help="write the table of all models: .csv, .tsv, .parquet")
     select.add_argument("--plot", metavar="FILE", help="draw the criterion: .png, .svg, .pdf")
+    select.add_argument("--report", metavar="FILE", help="write a page about the models and the rows, .html")
     _add_seed(select)
     _add_json(select)
 
@@ -192,6 +195,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_errors(predict)
     predict.add_argument("--proba", action="store_true", help="also the probability of each component: p0, p1, ...")
     predict.add_argument("--density", action="store_true", help="also log_density")
+
+    report = command("report", _report, "Write a page about a model and the rows of a table.")
+    report.add_argument("model", metavar="MODEL")
+    report.add_argument("data", metavar="DATA")
+    report.add_argument("-o", "--out", required=True, metavar="FILE", help="the page, .html")
+    _add_columns(report)
+    report.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    _add_seed(report)
+    _add_json(report)
 
     sample = command("sample", _sample, "Draw rows from a model.")
     sample.add_argument("model", metavar="MODEL")
@@ -312,16 +324,17 @@ def _demo(arguments: argparse.Namespace) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise ValueError(f"cannot make the folder {folder}: {error.strerror}") from error
-    picture, model = (os.path.join(folder, f"faithful.{ending}") for ending in ("png", "json"))
+    picture, model, page = (os.path.join(folder, f"faithful.{ending}") for ending in ("png", "json", "html"))
     _check_picture(picture)
     io.check_writable(model)
+    _check_report(page)
     with importlib.resources.as_file(importlib.resources.files("mixtura") / "data") as data:
         table = read_table(data / "faithful.csv")
     print(
         f"Old Faithful, a geyser in Yellowstone: {len(table.x)} eruptions, how long each lasted\n"
         "and how long it was until the next, in minutes (Azzalini and Bowman 1990).\n"
     )
-    gm = GaussianMixture(2, random_state=0)
+    gm = GaussianMixture(2, random_state=0, trace=True)
     _fit_to_table(gm, table, None)
     print(text_of(facts_of_fit(gm, table.n_missing), _width()))
     print("\nIn plain words, there are two kinds of eruption:")
@@ -334,8 +347,11 @@ def _demo(arguments: argparse.Namespace) -> None:
         )
     _draw(picture, (10.0, 4.5), lambda figure: _draw_demo(figure, gm, table))
     gm.save(model)
+    with _progress(f"writing {page}"):
+        gm.report(table.x, page)
     print(
         f"\nWritten:\n  {picture}   the rows with the two components; the log-likelihood per pass\n"
+        f"  {page}  a report to open in a browser: point at rows, move EM pass by pass, try other models\n"
         f"  {model}  the model, for mixtura show, predict and sample"
     )
 
@@ -354,10 +370,17 @@ def _fit(arguments: argparse.Namespace) -> None:
         io.check_writable(arguments.out)
     if arguments.plot is not None:
         _check_picture(arguments.plot)
+    if arguments.report is not None:
+        _check_report(arguments.report)
     if arguments.checkpoint is not None:
         io.check_writable(arguments.checkpoint)
     table = _read(arguments.data, arguments.columns, arguments.weight, arguments.errors, arguments.labels)
-    gm = GaussianMixture(arguments.k, covariance_type=arguments.type, random_state=arguments.seed)
+    gm = GaussianMixture(
+        arguments.k,
+        covariance_type=arguments.type,
+        random_state=arguments.seed,
+        trace=arguments.report is not None,  # whose passes it shows
+    )
     if isinstance(table, Scan):
         x, n_missing = _fit_to_scan(gm, table, arguments.checkpoint)
     else:
@@ -369,10 +392,12 @@ def _fit(arguments: argparse.Namespace) -> None:
         gm.save(arguments.out)
     if arguments.plot is not None:
         _draw(arguments.plot, (7.0, 5.0), lambda figure: gm.plot(x, ax=figure.subplots()))
+    _write_report(gm, table, arguments)
     facts = {
         "data": arguments.data,
         "model": arguments.out,
         "plot": arguments.plot,
+        "report": arguments.report,
         **facts_of_fit(gm, n_missing),
     }
     if arguments.json:
@@ -383,6 +408,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         print(f"\nmodel written to {arguments.out}")
     if arguments.plot is not None:
         print(f"picture written to {arguments.plot}")
+    if arguments.report is not None:
+        print(f"report written to {arguments.report}")
 
 
 def _check_values(table: Table) -> None:
@@ -448,6 +475,8 @@ def _select(arguments: argparse.Namespace) -> None:
         check_table(arguments.table)
     if arguments.plot is not None:
         _check_picture(arguments.plot)
+    if arguments.report is not None:
+        _check_report(arguments.report)
     table = _read(arguments.data, arguments.columns, arguments.weight, arguments.errors)
     asked = partial(
         selected,
@@ -481,15 +510,18 @@ def _select(arguments: argparse.Namespace) -> None:
         gm.save(arguments.out)
     if arguments.plot is not None:
         _draw(arguments.plot, (8.0, 5.0), lambda figure: selection.plot(ax=figure.subplots()))
+    _write_report(selection, table, arguments)
     best = facts_of_fit(gm, selection.n_missing)
     if arguments.json:
         files = {"model": arguments.out, "plot": arguments.plot, "table_file": arguments.table}
+        files["report"] = arguments.report
         print(io.dumps({"data": arguments.data, **files, **selection.facts(), "best": best}))
         return
     for line in selection.summary().splitlines():
         print(textwrap.fill(line, _width(), subsequent_indent="  "))
     print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **best}, _width())}\n")
-    for what, path in (("model", arguments.out), ("table", arguments.table), ("picture", arguments.plot)):
+    written = {"model": arguments.out, "table": arguments.table, "picture": arguments.plot, "report": arguments.report}
+    for what, path in written.items():
         if path is not None:
             print(f"{what} written to {path}")
 
@@ -515,13 +547,7 @@ def _predict(arguments: argparse.Namespace) -> None:
         check_table(arguments.out)
     document, mixture = _read_model(arguments.model)
     table = _read(arguments.data, arguments.columns or document["feature_names"], None, arguments.errors)
-    names = (table.columns or ()) if isinstance(table, Scan) else table.names
-    if len(names) != mixture.n_features:
-        raise ValueError(
-            f"the model has {mixture.n_features} features, but {len(names)} columns of "
-            f"{arguments.data} are numeric or named ({', '.join(names)}): "
-            "choose as many with --columns"
-        )
+    _check_columns(table, mixture, arguments.data)
     if isinstance(table, Scan):
         _predict_scan(arguments, mixture, table)
         return
@@ -555,6 +581,50 @@ def _predict_scan(arguments: argparse.Namespace, mixture: Mixture, table: Scan) 
     _say_missing(n_rows * table.n_features, *map(int, gone))
     if arguments.out is not None:
         _say_written(arguments.out, n_rows, names)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    _check_report(arguments.out)
+    document, mixture = _read_model(arguments.model)
+    known = document["covariance_type"] is not None  # else nobody knows what kind of fit it was
+    subject = GaussianMixture.load(arguments.model) if known else mixture.components
+    table = _read(arguments.data, arguments.columns or document["feature_names"], arguments.weight, None)
+    _check_columns(table, mixture, arguments.data)
+    if isinstance(table, Table):
+        _check_values(table)
+    arguments.report = arguments.out
+    _write_report(subject, table, arguments)
+    facts = {"model": arguments.model, "data": arguments.data, "report": arguments.out}
+    print(io.dumps(facts) if arguments.json else f"report written to {arguments.out}")
+
+
+def _write_report(subject: Any, table: Table | Scan, arguments: argparse.Namespace) -> None:
+    """Write a page, if one is asked for."""
+    if arguments.report is None:
+        return
+    names, rows, weight = (None, table, None) if isinstance(table, Scan) else (table.names, table.x, table.weight)
+    with _progress(f"writing {arguments.report}"):
+        page = reported(subject, rows, sample_weight=weight, seed=arguments.seed, names=names)
+        io.write_whole(arguments.report, page)
+
+
+def _check_report(path: str) -> None:
+    """Raise what :func:`_write_report` would raise, before anything long begins."""
+    plotly_script()
+    if _ending(path) not in ("html", "htm"):
+        raise ValueError(f"cannot write {path}: the name of a report must end in .html")
+    io.check_writable(path)
+
+
+def _check_columns(table: Table | Scan, mixture: Mixture, data: str) -> None:
+    """Refuse a table that has another number of columns than the model has features."""
+    names = (table.columns or ()) if isinstance(table, Scan) else table.names
+    if len(names) != mixture.n_features:
+        raise ValueError(
+            f"the model has {mixture.n_features} features, but {len(names)} columns of "
+            f"{data} are numeric or named ({', '.join(names)}): "
+            "choose as many with --columns"
+        )
 
 
 def _sample(arguments: argparse.Namespace) -> None:

@@ -1027,6 +1027,23 @@ class GaussianMixture(FittedMixture):
 
         return (plot.density if self.mixture_.n_features == 1 else plot.scatter)(self, X, ax=ax)
 
+    def report(
+        self,
+        X: ArrayLike,
+        path: PathLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        alternatives: bool = True,
+        time_budget: float | None = 10.0,
+        seed: int = 0,
+    ) -> Any:
+        """A page about the fitted mixture and the rows of X; :func:`mixtura.report` says what is on it."""
+        from mixtura.report import report
+
+        return report(
+            self, X, path, sample_weight=sample_weight, alternatives=alternatives, time_budget=time_budget, seed=seed
+        )
+
     def _repr_html_inner(self) -> str:
         """What a notebook shows: of a fitted mixture what was found, of others scikit-learn's diagram."""
         if not self.__sklearn_is_fitted__():
@@ -1075,11 +1092,15 @@ class GaussianMixture(FittedMixture):
         ...     GaussianMixture.load(gm.save(f"{folder}/model.json")).loglik_ == gm.loglik_
         True
         """
-        check_is_fitted(self)
         from mixtura import io
 
+        return io.write_model(path, self.document())
+
+    def document(self) -> dict[str, Any]:
+        """What a model file holds."""
+        check_is_fitted(self)
         names, background = self._names, self.background_
-        document = {
+        return {
             **self.mixture_.to_dict(),
             **({} if background is None else {"background": background.to_dict()}),
             "covariance_type": self._fitted_type,
@@ -1087,7 +1108,6 @@ class GaussianMixture(FittedMixture):
             "feature_names": None if names is None else [str(name) for name in names],
             "fit": self.how_fitted(),
         }
-        return io.write_model(path, document)
 
     def how_fitted(self) -> dict[str, Any] | None:
         """How the model was fitted, as a model file keeps it; None if it was made of parameters, or learnt from

@@ -72,10 +72,15 @@ STYLE = (
 
 def text(anything: object, longest: int | None = None) -> str:
     """What can stand in HTML and XML: markup as the letters it is written in, what has no letter as U+FFFD."""
-    plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in str(anything))
-    if longest is not None and len(plain) > longest:
-        plain = plain[: longest - 1] + "\u2026"
-    return escape(plain)
+    return escape(plain(anything, longest))
+
+
+def plain(anything: object, longest: int | None = None) -> str:
+    """The letters of a text, at most so many; what has no letter is U+FFFD."""
+    letters = str(anything)
+    if longest is not None and len(letters) > longest:
+        letters = letters[: longest - 1] + "\u2026"
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in letters)
 
 
 # Fragments -----------------------------------------------------------------------------------------------------------
@@ -96,7 +101,7 @@ def _model(
 ) -> str:
     names = feature_names(mixture.n_features) if names is None else names
     listed, features = heaviest(mixture, LISTED), range(min(FEATURES, mixture.n_features))
-    facts = facts_of(_part(mixture, listed, features), covariance_type, [names[j] for j in features], fit)
+    facts = facts_of(narrowed(mixture, listed, features), covariance_type, [names[j] for j in features], fit)
     whole = facts | {"n_components": mixture.n_components, "n_features": mixture.n_features}
     about = "".join(f'<tr><th scope="row">{text(a)}</th><td>{text(said)}</td></tr>' for a, said in said_of(whole))
     return _fragment(
@@ -149,7 +154,7 @@ def heaviest(mixture: Mixture, most: int) -> list[int]:
     return sorted(np.argsort(-mixture.weights, kind="stable")[:most].tolist())
 
 
-def _part(mixture: Mixture, components: list[int], features: Iterable[int]) -> Mixture:
+def narrowed(mixture: Mixture, components: list[int], features: Iterable[int]) -> Mixture:
     """Some components in some features, with the weights that they have in the whole."""
     chosen = list(features)
     layout = mixture.layout.only(components).take(chosen)
@@ -157,10 +162,12 @@ def _part(mixture: Mixture, components: list[int], features: Iterable[int]) -> M
     return Mixture.of(mixture.weights[components], means, layout, mixture.background)
 
 
-def table_of(facts: dict[str, Any], numbers: Sequence[int]) -> str:
-    """The components of ``facts``, a row for each, called by these ``numbers``."""
+def table_of(facts: dict[str, Any], numbers: Sequence[int], caption: str = "") -> str:
+    """The components of ``facts``, a row for each, called by these ``numbers``; under a ``caption``, if there is
+    one."""
     components = facts["components"]
     names = facts["feature_names"]
+    titled = f"<caption>{text(caption)}</caption>" if caption else ""
     two = facts["n_features"] == 2
     over = "".join(f'<th scope="colgroup" colspan="2">{text(name, LONGEST)}</th>' for name in names)
     under = '<th scope="col">mean</th><th scope="col">sd</th>' * len(names)
@@ -176,7 +183,7 @@ def table_of(facts: dict[str, Any], numbers: Sequence[int]) -> str:
             cells.append(format(one["covariance"][0][1] / (one["sd"][0] * one["sd"][1]), "z.3f"))
         rows.append(_row(str(number), cells))
     return (
-        f"<table><thead><tr>{tall}component</th>{tall}weight</th>{over}{correlation}</tr>"
+        f"<table>{titled}<thead><tr>{tall}component</th>{tall}weight</th>{over}{correlation}</tr>"
         f"<tr>{under}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -265,7 +272,7 @@ def _drawn(mixture: Mixture) -> str:
 
 def _ellipses(mixture: Mixture, names: Sequence[str]) -> str:
     drawn = heaviest(mixture, DRAWN)
-    plane = _part(mixture, drawn, (0, 1))
+    plane = narrowed(mixture, drawn, (0, 1))
     reach = 2 * np.sqrt(np.diagonal(plane.covariances, axis1=1, axis2=2))
     low, high = (plane.means - reach).min(axis=0), (plane.means + reach).max(axis=0)
     low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
@@ -291,7 +298,7 @@ def _ellipses(mixture: Mixture, names: Sequence[str]) -> str:
 
 def _density(mixture: Mixture, name: str) -> str:
     drawn = heaviest(mixture, DRAWN)
-    part = _part(mixture, drawn, (0,))
+    part = narrowed(mixture, drawn, (0,))
     means, deviations = part.means[:, 0], np.sqrt(part.covariances[:, 0, 0])
     x = _range(float((means - 3.5 * deviations).min()), float((means + 3.5 * deviations).max()))
     # Evenly spaced points alone would miss narrow components.

@@ -206,12 +206,17 @@ def write_model(path: PathLike, document: Mapping[str, Any]) -> Path:
     ...     read_model(write_model(Path(folder) / "m.json", model))["covariances"]
     [[0.1]]
     """
+    text = model_text(document)
     # Through text and back, so that what is checked is what a reader will see.
-    entries = {"format": FORMAT, **document}
-    lines = [f"  {json.dumps(key)}: {dumps(value)}" for key, value in entries.items()]
-    text = "{\n" + ",\n".join(lines) + "\n}\n"
     _check_model(json.loads(text), f"cannot write {path}")
     return write_whole(path, text)
+
+
+def model_text(document: Mapping[str, Any]) -> str:
+    """A model document as the text of a file, with the format it is in."""
+    entries = {"format": FORMAT, **document}
+    lines = [f"  {json.dumps(key)}: {dumps(value)}" for key, value in entries.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_model(path: PathLike) -> dict[str, Any]:

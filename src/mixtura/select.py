@@ -65,6 +65,7 @@ from mixtura.fitted import received
 from mixtura.frames import frame
 from mixtura.grid import Fit, NoFit
 from mixtura.initialize import STARTS
+from mixtura.io import PathLike
 from mixtura.mixture import Mixture
 from mixtura.priors import prior_of
 from mixtura.progress import counted, meter
@@ -283,6 +284,23 @@ class Selection:
         from mixtura import plot
 
         return plot.criterion(self, criterion, ax=ax)
+
+    def report(
+        self,
+        X: ArrayLike,
+        path: PathLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        alternatives: bool = True,
+        time_budget: float | None = 10.0,
+        seed: int = 0,
+    ) -> Any:
+        """A page about the winner and the models beside it; :func:`mixtura.report` says what is on it."""
+        from mixtura.report import report
+
+        return report(
+            self, X, path, sample_weight=sample_weight, alternatives=alternatives, time_budget=time_budget, seed=seed
+        )
 
     def summary(self) -> str:
         """What was found, in words: the winner, by how much, what is close behind, what failed and why.
@@ -582,18 +600,7 @@ def selected(
     def estimator(name: str, k: int) -> GaussianMixture:
         return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
 
-    def tasks(X: Any, weight: Any, errors: Any) -> grid.Tasks:
-        made: list[Task] = []
-
-        @cache
-        def task_of(code: str) -> Task:
-            like = made[0] if made else None
-            task = estimator(named[code], 1)._task(X, weight, error_covariance=errors, like=like)
-            made.append(task)
-            return task
-
-        return task_of
-
+    tasks = partial(tasks_of, estimator, named)
     own = tasks(x, sample_weight, error_covariance)
     task = own(next(iter(named)))
     parts = [(own, task.problem.source.at_hand)]  # what is fitted, and what is asked about it
@@ -648,6 +655,49 @@ def selected(
         n_searched=len(x),
         finalists=tuple(finalists),
     )
+
+
+def compared(
+    estimator: Callable[[str, int], GaussianMixture],
+    covariance_types: str | Sequence[str],
+    counts: Sequence[int],
+    x: AnyArray,
+    sample_weight: Array | None,
+    prior: Any,
+    until: float | None,
+) -> list[tuple[dict[str, Any], Fit | NoFit]]:
+    """The rows of a table as in :class:`Selection`, each with its fit to the rows x (n, d), none of them a winner;
+    the ``estimator`` of a cell has the ``prior``."""
+    asked = _named(covariance_types, x.shape[1])
+    without = _without(prior, asked)
+    named = {code: name for code, name in asked.items() if name not in without}
+    tasks = tasks_of(estimator, named, x, sample_weight, None)
+    with one_blas_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of clusterings that starts are made of
+        found = _comparable(grid.filled(tasks, list(named), list(counts), until=until))
+        task = tasks(next(iter(named)))
+        cells = []
+        for code, name in asked.items():
+            for k in counts:
+                fit = NoFit("failed", PRIOR_REFUSED) if name in without else found[code, k]
+                cells.append((_record(name, k, fit, task, until), fit))
+    return cells
+
+
+def tasks_of(
+    estimator: Callable[[str, int], GaussianMixture], named: Mapping[str, str], X: Any, weight: Any, errors: Any
+) -> grid.Tasks:
+    """The task of each family that is ``named`` by its code, made when it is wanted; they share what they can."""
+    made: list[Task] = []
+
+    @cache
+    def task_of(code: str) -> Task:
+        like = made[0] if made else None
+        task = estimator(named[code], 1)._task(X, weight, error_covariance=errors, like=like)
+        made.append(task)
+        return task
+
+    return task_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,27 +103,13 @@ def qq(
     ax = axes_of(ax)
 
     line = mixture.marginal([index])
-    weight = _share_of_components(model_of(model), rows)
-    order = np.argsort(rows[:, index], kind="stable")
-    values = np.asarray(rows[order, index], dtype=np.float64)
-    total = float(weight.sum())
-    ranks = (np.cumsum(weight[order]) - 0.5 * weight[order]) / total
-    if len(values) > QUANTILES:
-        # Even steps, and each row of the tails, which is where a model fails.
-        even = np.linspace(0, len(values) - 1, QUANTILES - 100).round().astype(int)
-        chosen = np.unique(np.concatenate([np.arange(50), even, np.arange(len(values) - 50, len(values))]))
-    else:
-        chosen = np.arange(len(values))
-    p = np.clip(ranks[chosen], 0.5 * np.finfo(float).eps, 1 - 0.5 * np.finfo(float).eps)
-    expected = quantiles(line, p)
-    place = p * total + 0.5
-    tail = (1 - BAND) / 2
-    lower, upper = (quantiles(line, beta.ppf(q, place, total + 1 - place)) for q in (tail, 1 - tail))
+    weight = share_of_components(model_of(model), rows)
+    expected, observed, lower, upper = against(line, rows[:, index], weight, QUANTILES)
     ax.fill_between(expected, lower, upper, color="0.82", linewidth=0, label=f"{BAND:.0%} of each quantile")
-    ends = [float(min(expected[0], values[0])), float(max(expected[-1], values[-1]))]
+    ends = [float(min(expected[0], observed[0])), float(max(expected[-1], observed[-1]))]
     ax.plot(ends, ends, color="black", linewidth=1.0)
-    ax.plot(expected, values[chosen], "o", color=OKABE_ITO[0], markersize=3.5, markeredgewidth=0, rasterized=True)
-    remark(ax, part_of(len(chosen), len(values)), _beside(model))
+    ax.plot(expected, observed, "o", color=OKABE_ITO[0], markersize=3.5, markeredgewidth=0, rasterized=True)
+    remark(ax, part_of(len(observed), len(rows)), _beside(model))
     ax.set_xlabel(f"{names[index]} by the model")
     ax.set_ylabel(f"{names[index]} as observed")
     ax.legend(**LEGEND | {"loc": "upper left"})
@@ -196,22 +182,49 @@ def pit(
 
     drawn = sampled(rows)
     u = rosenblatt(mixture.marginal(columns), drawn[:, columns])
-    weight = np.repeat(_share_of_components(model_of(model), drawn), len(columns))
-    counts, edges = np.histogram(u.ravel(), bins=bins, range=(0, 1), weights=weight)
-    total = float(weight.sum())
-    low, high = binom.interval(BAND, max(1, round(total)), 1 / bins)
-    ax.axhspan(low * bins / total, high * bins / total, color="0.82", linewidth=0, label=f"{BAND:.0%} of each bar")
-    ax.stairs(counts * bins / total, edges, fill=True, color=OKABE_ITO[0], alpha=0.55)
-    ax.stairs(counts * bins / total, edges, color=OKABE_ITO[0], linewidth=1.2)
+    weight = np.repeat(share_of_components(model_of(model), drawn), len(columns))
+    heights, edges, low, high = transforms(u, weight, bins)
+    ax.axhspan(low, high, color="0.82", linewidth=0, label=f"{BAND:.0%} of each bar")
+    ax.stairs(heights, edges, fill=True, color=OKABE_ITO[0], alpha=0.55)
+    ax.stairs(heights, edges, color=OKABE_ITO[0], linewidth=1.2)
     ax.axhline(1, color="black", linewidth=1.0)
     remark(ax, part_of(len(drawn), len(rows)), _beside(model))
     ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1.25 * max(float(counts.max()), float(high)) * bins / total)
+    ax.set_ylim(0, 1.25 * max(float(heights.max()), high))
     of = names[columns[0]] if len(columns) == 1 else f"{d} features,\neach given those before"
     ax.set_xlabel(f"probability integral transform of {of}")
     ax.set_ylabel("density")
     ax.legend(**LEGEND | {"loc": "upper right"})
     return ax
+
+
+def against(line: Mixture, values: AnyArray, weight: Array, most: int) -> tuple[Array, Array, Array, Array]:
+    """Quantiles of values (n,), of this ``weight``, against those of a mixture of one feature: expected and observed,
+    and the ends of the band about what is expected, ``most`` (more than 200) of them or fewer."""
+    order = np.argsort(values, kind="stable")
+    observed = np.asarray(values[order], dtype=np.float64)
+    total = float(weight.sum())
+    ranks = (np.cumsum(weight[order]) - 0.5 * weight[order]) / total
+    if len(observed) > most:
+        # Even steps, and each row of the tails, which is where a model fails.
+        even = np.linspace(0, len(observed) - 1, most - 100).round().astype(int)
+        chosen = np.unique(np.concatenate([np.arange(50), even, np.arange(len(observed) - 50, len(observed))]))
+    else:
+        chosen = np.arange(len(observed))
+    p = np.clip(ranks[chosen], 0.5 * np.finfo(float).eps, 1 - 0.5 * np.finfo(float).eps)
+    place = p * total + 0.5
+    tail = (1 - BAND) / 2
+    lower, upper = (quantiles(line, beta.ppf(q, place, total + 1 - place)) for q in (tail, 1 - tail))
+    return quantiles(line, p), observed[chosen], lower, upper
+
+
+def transforms(u: Array, weight: Array, bins: int) -> tuple[Array, Array, float, float]:
+    """Heights and edges of the bars of probability integral transforms ``u``, of this ``weight``, and the band of
+    each height."""
+    counts, edges = np.histogram(u.ravel(), bins=bins, range=(0, 1), weights=weight)
+    total = float(weight.sum())
+    low, high = binom.interval(BAND, max(1, round(total)), 1 / bins)
+    return counts * bins / total, edges, float(low) * bins / total, float(high) * bins / total
 
 
 def rosenblatt(mixture: Mixture, x: AnyArray) -> Array:
@@ -253,7 +266,7 @@ def _told(rows: AnyArray, columns: list[int]) -> AnyArray:
     return told
 
 
-def _share_of_components(model: Mixture, rows: AnyArray) -> Array:
+def share_of_components(model: Mixture, rows: AnyArray) -> Array:
     """How much of each row is not background, (n,)."""
     if model.background is None:
         return np.ones(len(rows))
