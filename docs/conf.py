@@ -52,7 +52,7 @@ myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence
 myst_heading_anchors = 4
 nb_execution_mode = "force"
 nb_execution_in_temp = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
@@ -110,6 +110,12 @@ def leave_plain(app, doctree):
         block["language"] = block.get("language", highlight_language)
 
 
+def name_language(app, page, template, context, doctree):
+    """Say of a page in which language it is: browsers choose the glyphs of Chinese characters by it."""
+    context["language"] = "ja" if page.endswith("_ja") else "en"
+
+
 def setup(app):
+    app.connect("html-page-context", name_language)
     app.connect("source-read", draw_anew)
     app.connect("doctree-read", leave_plain, priority=100)

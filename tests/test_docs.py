@@ -102,12 +102,14 @@ def test_the_notebooks_are_found():
 def run(tmp_path, monkeypatch):
     """A function that runs the cells of a page in order, in an empty folder and without a screen, and gives what they
     leave."""
-    pytest.importorskip("myst_nb")
+    notebooks = pytest.importorskip("myst_nb")
     pytest.importorskip("pandas")
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "90")
+    # It would start a shell of IPython, which stays for the tests that follow.
+    monkeypatch.setattr(notebooks, "glue", lambda name, variable, display=True: None)
 
     def left_by(page: Path) -> dict[str, Any]:
         namespace: dict[str, Any] = {"__name__": "__main__"}
