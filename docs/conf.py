@@ -111,11 +111,11 @@ def leave_plain(app, doctree):
 
 
 def name_language(app, page, template, context, doctree):
-    """Say of a page in which language it is: browsers choose the glyphs of Chinese characters by it."""
+    """Say which language a page is in: browsers choose characters by it, screen readers their voice."""
     context["language"] = "ja" if page.endswith("_ja") else "en"
 
 
 def setup(app):
-    app.connect("html-page-context", name_language)
     app.connect("source-read", draw_anew)
     app.connect("doctree-read", leave_plain, priority=100)
+    app.connect("html-page-context", name_language)
