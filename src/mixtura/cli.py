@@ -53,6 +53,8 @@ MOST_COUNTS = 1_000
 RANKED = 5
 """Models that are printed, best first."""
 
+MOST_PORT = 65_535
+
 WIDTH = 100
 """Columns of text where the output is no terminal."""
 
@@ -200,6 +202,11 @@ def _parser() -> argparse.ArgumentParser:
     show = command("show", _show, "Say what is in a model file.")
     show.add_argument("model", metavar="MODEL")
     _add_json(show)
+
+    teach = command("teach", _teach, "Serve a page, on this machine alone, that teaches mixtures and EM step by step.")
+    teach.add_argument("--port", type=_port, default=0, metavar="N", help="port (0: any that is free)")
+    teach.add_argument("--lang", choices=("en", "ja"), help="English or Japanese (that of the browser)")
+    teach.add_argument("--no-browser", action="store_true", help="print the address only, and open no browser")
     return parser
 
 
@@ -245,6 +252,13 @@ def _at_least(least: int) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def _port(text: str) -> int:
+    value = _at_least(0)(text)
+    if value > MOST_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port up to {MOST_PORT}, got {text!r}")
+    return value
 
 
 def _counts(text: str) -> list[int]:
@@ -586,6 +600,12 @@ def _show(arguments: argparse.Namespace) -> None:
     print(io.dumps(facts) if arguments.json else text_of(facts, _width()))
 
 
+def _teach(arguments: argparse.Namespace) -> None:
+    from mixtura.teach.server import serve
+
+    serve(arguments.port, arguments.lang, browse=not arguments.no_browser and _has_screen())
+
+
 # Tables ------------------------------------------------------------------------------------------
 
 
@@ -669,6 +689,12 @@ def _ending(path: str) -> str:
 
 def _is_terminal(stream: Any) -> bool:
     return stream is not None and bool(stream.isatty())
+
+
+def _has_screen() -> bool:
+    """Whether a person watches, on a machine on which a browser has a window; one within the terminal would take it."""
+    windows = sys.platform in ("win32", "darwin") or any(os.environ.get(one) for one in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return _is_terminal(sys.stdout) and windows
 
 
 def _width() -> int:
