@@ -7,6 +7,7 @@ beside the pages. It draws formulas as SVG, so that no fonts are fetched and pag
 from __future__ import annotations
 
 import sys
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,9 @@ project = "mixtura"
 author = "the mixtura developers"
 copyright = author
 version = release = mixtura.__version__
+
+# Pages are built anew when the library has changed: what they show is what it computes.
+library = sha256(b"".join(file.read_bytes() for file in sorted((ROOT / "src").rglob("*.py")))).hexdigest()
 
 extensions = [
     "myst_nb",
@@ -116,6 +120,7 @@ def name_language(app, page, template, context, doctree):
 
 
 def setup(app):
+    app.add_config_value("library", "", "env", str)
     app.connect("source-read", draw_anew)
     app.connect("doctree-read", leave_plain, priority=100)
     app.connect("html-page-context", name_language)
