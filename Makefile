@@ -46,7 +46,7 @@ examples: $(VENV)/dev.stamp  ## run the examples one after the other
 	@set -e; for example in examples/[0-9]*.py; do echo "== $$example"; $(python) "$$example"; done
 
 docs: $(VENV)/dev.stamp  ## build the documentation into build/docs; its warnings are errors
-	@PYDEVD_DISABLE_FILE_VALIDATION=1 $(python) -m sphinx -W --keep-going -q -d build/docs-doctrees docs build/docs $(ARGS)
+	@PYDEVD_DISABLE_FILE_VALIDATION=1 $(python) -m sphinx -j auto -W --keep-going -q -d build/docs-doctrees docs build/docs $(ARGS)
 	@echo 'open build/docs/index.html'
 
 clean:  ## remove the environments and all that was made in them

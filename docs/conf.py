@@ -7,6 +7,7 @@ beside the pages. It draws formulas as SVG, so that no fonts are fetched and pag
 from __future__ import annotations
 
 import sys
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,9 @@ project = "mixtura"
 author = "the mixtura developers"
 copyright = author
 version = release = mixtura.__version__
+
+# Pages are built anew when the library has changed: what they show is what it computes.
+library = sha256(b"".join(file.read_bytes() for file in sorted((ROOT / "src").rglob("*.py")))).hexdigest()
 
 extensions = [
     "myst_nb",
@@ -52,7 +56,7 @@ myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence
 myst_heading_anchors = 4
 nb_execution_mode = "force"
 nb_execution_in_temp = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
@@ -112,11 +116,11 @@ def leave_plain(app, doctree):
 
 def name_language(app, page, template, context, doctree):
     """Say which language a page is in: browsers choose characters by it, screen readers their voice."""
-    if page.endswith("_ja"):
-        context["language"] = "ja"
+    context["language"] = "ja" if page.endswith("_ja") else "en"
 
 
 def setup(app):
+    app.add_config_value("library", "", "env", str)
     app.connect("source-read", draw_anew)
     app.connect("doctree-read", leave_plain, priority=100)
     app.connect("html-page-context", name_language)

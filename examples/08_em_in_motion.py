@@ -16,14 +16,14 @@ import sys
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
 from mixtura import GaussianMixture, animate
 
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else "example-output")
 
 with as_file(files("mixtura") / "data" / "faithful.csv") as path:
-    X = np.loadtxt(path, delimiter=",", skiprows=1)
+    X = pd.read_csv(path)
 
 gm = GaussianMixture(2, means_init=[[4.0, 70.0], [4.5, 90.0]], accelerate=None, trace=True).fit(X)
 print(f"{gm.n_iter_} passes, log-likelihood {gm.log_likelihood_history_[0]:.1f} to {gm.loglik_:.1f}: {gm.stop_reason_}")

@@ -87,6 +87,12 @@ def test_all_formulas_are_drawn(browser: Any, site: str) -> None:
     assert formulas > 20
 
 
+def test_a_page_says_in_which_language_it_is(browser: Any, site: str) -> None:
+    for name, language in (("tutorial.html", "en"), ("tutorial_ja.html", "ja")):
+        with visiting(browser, site + name) as visit:
+            assert visit.page.evaluate("document.documentElement.lang") == language
+
+
 def test_how_to_choose_is_two_clicks_from_the_first_page(browser: Any, site: str) -> None:
     with visiting(browser, site + "index.html") as visit:
         page = visit.page
