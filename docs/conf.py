@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 from hashlib import sha256
+from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from docutils import nodes
+from pandas import DataFrame
 
 import mixtura
 
@@ -119,8 +122,18 @@ def name_language(app, page, template, context, doctree):
     context["language"] = "ja" if page.endswith("_ja") else "en"
 
 
+def write_sample(app, error):
+    """Put a report beside the pages, for their readers to try."""
+    if error is None and app.builder.format == "html":
+        with as_file(files("mixtura") / "data" / "faithful.csv") as path:
+            names = path.read_text().splitlines()[0].split(",")
+            rows = DataFrame(np.loadtxt(path, delimiter=",", skiprows=1), columns=names)
+        mixtura.report(mixtura.select(rows, random_state=0), rows, Path(app.outdir) / "sample_report.html")
+
+
 def setup(app):
     app.add_config_value("library", "", "env", str)
     app.connect("source-read", draw_anew)
     app.connect("doctree-read", leave_plain, priority=100)
     app.connect("html-page-context", name_language)
+    app.connect("build-finished", write_sample)
