@@ -10,7 +10,7 @@ pip := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-minimum lint format bench fuzz examples docs clean unusable
+.PHONY: help demo test test-all test-minimum lint format bench fuzz examples docs clean unusable
 
 help:  ## list these commands
 	@echo 'usage: make COMMAND [PYTHON=python3.12] [ARGS="..."]'
@@ -19,7 +19,10 @@ help:  ## list these commands
 demo: $(VENV)/cli.stamp  ## fit Old Faithful: a summary, and a picture, a report and a model file in demo-output
 	@$(python) -m mixtura demo --out demo-output $(ARGS)
 
-test: $(VENV)/dev.stamp  ## run the tests on all cores; ARGS="-k io" chooses some, "-n 0" stays in one process
+test: $(VENV)/dev.stamp  ## run the tests but the slow ones on all cores; ARGS="-k io" chooses some, "-n 0" stays in one process
+	@$(python) -m pytest -n auto --dist worksteal -m 'not slow' $(ARGS)
+
+test-all: $(VENV)/dev.stamp  ## run all tests
 	@$(python) -m pytest -n auto --dist worksteal $(ARGS)
 
 test-minimum:  ## run the tests on the oldest dependencies that pyproject.toml admits

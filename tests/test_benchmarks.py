@@ -20,6 +20,7 @@ from timed import CASES, data
 SMALL = [replace(case, n=min(case.n, max(2_000, 2 * case.k * case.d))) for case in CASES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_what_is_timed_is_the_same_computation(case):
     x, begin = data(case)

@@ -119,6 +119,7 @@ def numbers(name: str, text: str) -> list[float]:
     return [float(one) for one in matches(rf"^ *{re.escape(name)} +(-?\d[-.%\d ]*)$", text)[0].replace("%", "").split()]
 
 
+@pytest.mark.slow
 def test_missing_values(tmp_path: Path) -> None:
     output = run("04_missing_values.py", cwd=tmp_path)
     assert "153 days, Ozone, Solar.R, Wind, Temp; 44 values missing, on 42 days" in output
@@ -142,6 +143,7 @@ def test_missing_values(tmp_path: Path) -> None:
     assert is_picture(tmp_path / "example-output" / "04_missing_values.png")
 
 
+@pytest.mark.slow
 def test_measurement_errors(tmp_path: Path) -> None:
     output = run("05_measurement_errors.py", cwd=tmp_path)
     truth, naive, sharp = (numbers(f"cluster  {name}", output) for name in ("truth", "no errors", "with errors"))
@@ -161,6 +163,7 @@ def test_measurement_errors(tmp_path: Path) -> None:
     assert is_picture(tmp_path / "example-output" / "05_measurement_errors.png")
 
 
+@pytest.mark.slow
 def test_peaks_in_a_spectrum(tmp_path: Path) -> None:
     output = run("06_peaks_in_a_spectrum.py", cwd=tmp_path)
     truth = numbers("width (keV)", output)

@@ -82,12 +82,14 @@ def check(case):
     assert failure is None, f"{failure}\n{case.to_json(failure)}"
 
 
+@pytest.mark.slow
 @bounded
 @given(data=st.data(), rows=tables(), estimator=estimators)
 def test_any_table_gives_a_usable_model(data, rows, estimator):
     check(Case(rows, data.draw(weights_of(len(rows))), estimator))
 
 
+@pytest.mark.slow
 @bounded
 @given(
     data=st.data(),
@@ -102,6 +104,7 @@ def test_awkward_data_give_a_usable_model(data, kind, n, d, seed, estimator):
     check(Case(rows, data.draw(weights_of(n)), estimator, kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_every_kind_of_data_with_every_type(covariance_type, kind):

@@ -247,6 +247,7 @@ except ValueError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="a limit that POSIX sets")
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_disk_that_is_full_leaves_the_old_file(tmp_path: Path, ending: str) -> None:

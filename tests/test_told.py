@@ -179,6 +179,7 @@ def test_a_component_that_leaps_is_summed_about_where_it_lands(how, manner):
     np.testing.assert_allclose(found.scatter(found.shift()), wanted[3], rtol=1e-7, atol=1e-4 * N)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance_type", [*ALIASES])
 @pytest.mark.parametrize("how", TOLD[1:])
 def test_acceleration_ends_where_em_does(how, covariance_type):
