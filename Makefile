@@ -49,13 +49,13 @@ examples: $(VENV)/dev.stamp  ## run the examples one after the other
 	@set -e; for example in examples/[0-9]*.py; do echo "== $$example"; $(python) "$$example"; done
 
 docs: $(VENV)/dev.stamp  ## build the documentation into build/docs; its warnings are errors
-	@PYDEVD_DISABLE_FILE_VALIDATION=1 $(python) -m sphinx -j auto -W --keep-going -q -d build/docs-doctrees docs build/docs $(ARGS)
+	@$(python) -m sphinx -j auto -W --keep-going -q -d build/docs-doctrees docs build/docs $(ARGS)
 	@echo 'open build/docs/index.html'
 
 clean:  ## remove the environments and all that was made in them
 	rm -rf .venv .venv-minimum demo-output example-output build dist docs/gallery docs/_api src/*.egg-info
 	rm -rf .hypothesis tests/.hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests examples benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment
 #

@@ -6,6 +6,8 @@ beside the pages. It draws formulas as SVG, so that no fonts are fetched and pag
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from hashlib import sha256
 from importlib.resources import as_file, files
@@ -21,6 +23,12 @@ import mixtura
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE))
+
+# A build that is well says nothing. The kernel that cells run in keeps to itself that what it says on this machine is
+# not encrypted, and that no debugger can look into frozen modules; and who sets up logging first has the last word,
+# lest the colours of the theme (a11y_pygments) do so and everyone tells of all that goes as it should.
+os.environ["JUPYTER_PATH"] = str(HERE / "_jupyter")
+logging.basicConfig(level=logging.WARNING)
 
 project = "mixtura"
 author = "the mixtura developers"

@@ -7,7 +7,10 @@ import argparse
 import doctest
 import inspect
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +122,28 @@ def run(tmp_path, monkeypatch):
         return namespace
 
     return left_by
+
+
+def test_a_kernel_that_is_well_says_nothing():
+    """The build runs cells in the kernel that docs/_jupyter describes; what that says would stand in its output."""
+    pytest.importorskip("nbclient")
+    cell = """
+import nbformat.v4 as v4
+from nbclient import NotebookClient
+
+notebook = v4.new_notebook(cells=[v4.new_code_cell("print(6 * 7)")])
+NotebookClient(notebook, kernel_name="python3").execute()
+print(notebook.cells[0].outputs[0].text)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", cell],
+        env=os.environ | {"JUPYTER_PATH": str(DOCS / "_jupyter")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == "42"
 
 
 LOOKED_AT = {"choose.md", "from_mclust.md", "tutorial.md", "tutorial_ja.md"}

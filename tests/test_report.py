@@ -23,7 +23,8 @@ from mixtura import GaussianMixture, Mixture, report, scan, select
 from mixtura.cli import main
 from mixtura.reading import read_table
 from mixtura.report.aligned import order_of
-from mixtura.report.data import DRAWN_ROWS
+from mixtura.report.data import DRAWN_ROWS, stretches
+from mixtura.report.packing import labels
 from mixtura.report.planes import planes_of
 
 pytest.importorskip("plotly")
@@ -74,7 +75,7 @@ def numbers(page):
 
 
 def unpacked(packed):
-    return np.frombuffer(base64.b64decode(packed["b"]), {"f4": "<f4", "i2": "<i2", "u1": "u1"}[packed["t"]])
+    return np.frombuffer(base64.b64decode(packed["b"]), {"f4": "<f4", "i2": "<i2", "i1": "i1", "u1": "u1"}[packed["t"]])
 
 
 def values(data, z, n):
@@ -309,7 +310,7 @@ def test_a_background_has_a_label_of_its_own():
     assert "fitted without what this model has beside the plain mixture: a uniform background" in words(page)
     assert f"The uniform background has weight {gm.noise_weight_:.4f}" in words(page)
     first = unpacked(data["passes"]["first"])[-data["few"]["n"] :].astype(int)
-    assert ((first == 255) == (gm.labels_ == -1)).mean() > 0.97
+    assert ((first == -1) == (gm.labels_ == -1)).mean() > 0.97
 
 
 def test_a_collapsed_component_has_a_remedy():
@@ -356,6 +357,20 @@ def test_numbers_of_components_are_taken_over():
     order = order_of(own, 4, wanted, 2)
     assert order[:2] == [2, 0]
     assert sorted(order) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("K", [1, 128, 129, 20_000])
+def test_labels_come_back_whatever_their_number(K):
+    assert unpacked(labels([np.array([-1, 0]), np.array([K - 1])], K)).tolist() == [-1, 0, K - 1]
+    assert unpacked(labels([], K)).tolist() == []
+
+
+@pytest.mark.parametrize(("n", "most"), [(0, 5), (4, 5), (5, 5), (6, 5), (1001, 100)])
+def test_some_rows_are_of_all_stretches(n, most):
+    chosen = np.arange(n)[stretches(n, most)]
+    assert min(n, most) / 2 <= len(chosen) <= most
+    assert len(set(np.diff(chosen))) <= 1
+    assert n - (chosen.max() if n else 0) <= -(-n // most)
 
 
 def test_of_many_rows_some_are_drawn_and_the_page_is_small_enough():

@@ -44,7 +44,7 @@ from mixtura.plot.canvas import (
     widened,
 )
 from mixtura.plot.one_feature import bars
-from mixtura.plot.style import BACKGROUND, DASHES, LEGEND, OKABE_ITO, color_of
+from mixtura.plot.style import BACKGROUND, DASHES, LEGEND, LEVELS, OKABE_ITO, color_of
 from mixtura.rows import Array
 
 if TYPE_CHECKING:
@@ -59,8 +59,6 @@ INCHES, DPI = (9.0, 4.5), 100
 """Size of a frame; in pixels both sides are even, as films want it."""
 REST = 2.0
 """Seconds for which the last frame stands before all begins anew."""
-LEVELS = [0.5, 0.9]
-"""Shares of a component inside its ellipses."""
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"covariance type: {', '.join([*ALIASES, *FAMILIES, *UNIVARIATE])} (%(default)s)",
     )
     _add_columns(fit)
-    fit.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    _add_weight(fit)
     _add_errors(fit)
     fit.add_argument(
         "--labels",
@@ -173,7 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     select.add_argument("--criterion", choices=CRITERIA, default="bic", help="what chooses (%(default)s)")
     select.add_argument("--time", type=_seconds, metavar="SECONDS", help="begin nothing new after so many seconds")
     _add_columns(select)
-    select.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    _add_weight(select)
     select.add_argument(
         "--effective-size",
         action="store_true",
@@ -201,7 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("data", metavar="DATA")
     report.add_argument("-o", "--out", required=True, metavar="FILE", help="the page, .html")
     _add_columns(report)
-    report.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
+    _add_weight(report)
     _add_seed(report)
     _add_json(report)
 
@@ -224,6 +224,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_columns(parser: _Parser) -> None:
     parser.add_argument("--columns", type=_names, metavar="A,B", help="columns to use, instead of all numeric ones")
+
+
+def _add_weight(parser: _Parser) -> None:
+    parser.add_argument("--weight", metavar="COLUMN", help="column with one weight per row")
 
 
 def _add_errors(parser: _Parser) -> None:
@@ -366,14 +370,7 @@ def _draw_demo(figure: Figure, gm: GaussianMixture, table: Table) -> None:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    if arguments.out is not None:
-        io.check_writable(arguments.out)
-    if arguments.plot is not None:
-        _check_picture(arguments.plot)
-    if arguments.report is not None:
-        _check_report(arguments.report)
-    if arguments.checkpoint is not None:
-        io.check_writable(arguments.checkpoint)
+    _check_files(arguments)
     table = _read(arguments.data, arguments.columns, arguments.weight, arguments.errors, arguments.labels)
     gm = GaussianMixture(
         arguments.k,
@@ -392,24 +389,15 @@ def _fit(arguments: argparse.Namespace) -> None:
         gm.save(arguments.out)
     if arguments.plot is not None:
         _draw(arguments.plot, (7.0, 5.0), lambda figure: gm.plot(x, ax=figure.subplots()))
-    _write_report(gm, table, arguments)
-    facts = {
-        "data": arguments.data,
-        "model": arguments.out,
-        "plot": arguments.plot,
-        "report": arguments.report,
-        **facts_of_fit(gm, n_missing),
-    }
+    if arguments.report is not None:
+        _write_report(arguments.report, gm, table, arguments.seed)
+    files = {"model": arguments.out, "plot": arguments.plot, "report": arguments.report}
+    facts = {"data": arguments.data, **files, **facts_of_fit(gm, n_missing)}
     if arguments.json:
         print(io.dumps(facts))
         return
     print(text_of(facts, _width()))
-    if arguments.out is not None:
-        print(f"\nmodel written to {arguments.out}")
-    if arguments.plot is not None:
-        print(f"picture written to {arguments.plot}")
-    if arguments.report is not None:
-        print(f"report written to {arguments.report}")
+    _say_files(arguments)
 
 
 def _check_values(table: Table) -> None:
@@ -469,14 +457,7 @@ def _say_remarks(gm: GaussianMixture) -> None:
 
 
 def _select(arguments: argparse.Namespace) -> None:
-    if arguments.out is not None:
-        io.check_writable(arguments.out)
-    if arguments.table is not None:
-        check_table(arguments.table)
-    if arguments.plot is not None:
-        _check_picture(arguments.plot)
-    if arguments.report is not None:
-        _check_report(arguments.report)
+    _check_files(arguments)
     table = _read(arguments.data, arguments.columns, arguments.weight, arguments.errors)
     asked = partial(
         selected,
@@ -510,7 +491,8 @@ def _select(arguments: argparse.Namespace) -> None:
         gm.save(arguments.out)
     if arguments.plot is not None:
         _draw(arguments.plot, (8.0, 5.0), lambda figure: selection.plot(ax=figure.subplots()))
-    _write_report(selection, table, arguments)
+    if arguments.report is not None:
+        _write_report(arguments.report, selection, table, arguments.seed)
     best = facts_of_fit(gm, selection.n_missing)
     if arguments.json:
         files = {"model": arguments.out, "plot": arguments.plot, "table_file": arguments.table}
@@ -519,11 +501,8 @@ def _select(arguments: argparse.Namespace) -> None:
         return
     for line in selection.summary().splitlines():
         print(textwrap.fill(line, _width(), subsequent_indent="  "))
-    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **best}, _width())}\n")
-    written = {"model": arguments.out, "table": arguments.table, "picture": arguments.plot, "report": arguments.report}
-    for what, path in written.items():
-        if path is not None:
-            print(f"{what} written to {path}")
+    print(f"\n{_ranking(selection)}\n\n{text_of({'data': arguments.data, **best}, _width())}")
+    _say_files(arguments)
 
 
 def _compared(say: Callable[[str], None]) -> Callable[[int, int], None]:
@@ -592,20 +571,16 @@ def _report(arguments: argparse.Namespace) -> None:
     _check_columns(table, mixture, arguments.data)
     if isinstance(table, Table):
         _check_values(table)
-    arguments.report = arguments.out
-    _write_report(subject, table, arguments)
+    _write_report(arguments.out, subject, table, arguments.seed)
     facts = {"model": arguments.model, "data": arguments.data, "report": arguments.out}
     print(io.dumps(facts) if arguments.json else f"report written to {arguments.out}")
 
 
-def _write_report(subject: Any, table: Table | Scan, arguments: argparse.Namespace) -> None:
-    """Write a page, if one is asked for."""
-    if arguments.report is None:
-        return
+def _write_report(path: str, subject: Any, table: Table | Scan, seed: int) -> None:
+    """Write a page about a model and the rows of a table."""
     names, rows, weight = (None, table, None) if isinstance(table, Scan) else (table.names, table.x, table.weight)
-    with _progress(f"writing {arguments.report}"):
-        page = reported(subject, rows, sample_weight=weight, seed=arguments.seed, names=names)
-        io.write_whole(arguments.report, page)
+    with _progress(f"writing {path}"):
+        io.write_whole(path, reported(subject, rows, sample_weight=weight, seed=seed, names=names))
 
 
 def _check_report(path: str) -> None:
@@ -725,7 +700,23 @@ def _joined(paths: Sequence[io.PathLike], columns: Sequence[str] | None, *beside
     )
 
 
-# Pictures ----------------------------------------------------------------------------------------
+# Files -------------------------------------------------------------------------------------------
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Raise what writing the files that are asked for would raise, before anything long begins."""
+    for name, check in CHECKS.items():
+        path = getattr(arguments, name, None)
+        if path is not None:
+            check(path)
+
+
+def _say_files(arguments: argparse.Namespace) -> None:
+    """Say beneath a summary which files were written."""
+    files = {name: getattr(arguments, name, None) for name in WRITTEN}
+    said = [f"{WRITTEN[name]} written to {path}" for name, path in files.items() if path is not None]
+    if said:
+        print("\n" + "\n".join(said))
 
 
 def _check_picture(path: str) -> None:
@@ -752,6 +743,19 @@ def _draw(path: str, size: tuple[float, float], draw: Callable[[Figure], Any]) -
 
 def _ending(path: str) -> str:
     return os.path.splitext(path)[1][1:].lower()
+
+
+CHECKS: dict[str, Callable[[str], object]] = {
+    "out": io.check_writable,
+    "table": check_table,
+    "plot": _check_picture,
+    "report": _check_report,
+    "checkpoint": io.check_writable,
+}
+"""How the files are checked that a fit or a selection may write, by their arguments."""
+
+WRITTEN = {"out": "model", "table": "table", "plot": "picture", "report": "report"}
+"""What is said of them when they are there."""
 
 
 # The terminal ------------------------------------------------------------------------------------

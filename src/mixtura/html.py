@@ -103,7 +103,7 @@ def _model(
     listed, features = heaviest(mixture, LISTED), range(min(FEATURES, mixture.n_features))
     facts = facts_of(narrowed(mixture, listed, features), covariance_type, [names[j] for j in features], fit)
     whole = facts | {"n_components": mixture.n_components, "n_features": mixture.n_features}
-    about = "".join(f'<tr><th scope="row">{text(a)}</th><td>{text(said)}</td></tr>' for a, said in said_of(whole))
+    about = "".join(row_of(a, [said]) for a, said in said_of(whole))
     return _fragment(
         title,
         f"<p>{text(heading_of(whole))}</p>",
@@ -181,14 +181,15 @@ def table_of(facts: dict[str, Any], numbers: Sequence[int], caption: str = "") -
             cells += [format(one["mean"][j], form), format(one["sd"][j], form)]
         if two:
             cells.append(format(one["covariance"][0][1] / (one["sd"][0] * one["sd"][1]), "z.3f"))
-        rows.append(_row(str(number), cells))
+        rows.append(row_of(str(number), cells))
     return (
         f"<table>{titled}<thead><tr>{tall}component</th>{tall}weight</th>{over}{correlation}</tr>"
         f"<tr>{under}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
-def _row(head: str, cells: Iterable[str]) -> str:
+def row_of(head: str, cells: Iterable[str]) -> str:
+    """A row of a table, of text under a head of its own."""
     return f'<tr><th scope="row">{text(head)}</th>{"".join(f"<td>{text(cell)}</td>" for cell in cells)}</tr>'
 
 
@@ -209,7 +210,7 @@ def table_of_cells(selection: Selection) -> str:
     columns = [name for name in ("loglik", "df", "bic", "icl", "aic", "cv") if name in selection.ranked[0]]
     heads = "".join(f'<th scope="col">{_title(name)}</th>' for name in ("n_components", *columns))
     rows = "".join(
-        _row(one["covariance_type"], [str(one["n_components"]), *(_cell(one[name], name) for name in columns)])
+        row_of(one["covariance_type"], [str(one["n_components"]), *(_cell(one[name], name) for name in columns)])
         for one in selection.ranked[:LISTED]
     )
     best = f"The best by {text(MEASURES[selection.criterion][0])}"

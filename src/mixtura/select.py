@@ -593,9 +593,7 @@ def selected(
     if validation.switch(effective_size, "effective_size") and everything.weight is not None:
         counting = everything[telling(everything)]
         sample_weight = everything.weight * (effective_rows(counting) / counting.total)
-    asked = _named(covariance_types, x.shape[1])
-    without = _without(prior, asked)
-    named = {code: name for code, name in asked.items() if name not in without}
+    asked, named = _asked(covariance_types, prior, x.shape[1])
 
     def estimator(name: str, k: int) -> GaussianMixture:
         return GaussianMixture(k, covariance_type=name, prior=prior, random_state=entropy, n_jobs=n_jobs)
@@ -623,7 +621,7 @@ def selected(
         cells = {}
         for code, name in asked.items():
             for k in counts:
-                fit = NoFit("failed", PRIOR_REFUSED) if name in without else found[code, k]
+                fit = found[code, k] if code in named else NoFit("failed", PRIOR_REFUSED)
                 cells[name, k] = _record(name, k, fit, task, until)
                 if criterion == "cv":
                     said = [
@@ -668,9 +666,7 @@ def compared(
 ) -> list[tuple[dict[str, Any], Fit | NoFit]]:
     """The rows of a table as in :class:`Selection`, each with its fit to the rows x (n, d), none of them a winner;
     the ``estimator`` of a cell has the ``prior``."""
-    asked = _named(covariance_types, x.shape[1])
-    without = _without(prior, asked)
-    named = {code: name for code, name in asked.items() if name not in without}
+    asked, named = _asked(covariance_types, prior, x.shape[1])
     tasks = tasks_of(estimator, named, x, sample_weight, None)
     with one_blas_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of clusterings that starts are made of
@@ -679,7 +675,7 @@ def compared(
         cells = []
         for code, name in asked.items():
             for k in counts:
-                fit = NoFit("failed", PRIOR_REFUSED) if name in without else found[code, k]
+                fit = found[code, k] if code in named else NoFit("failed", PRIOR_REFUSED)
                 cells.append((_record(name, k, fit, task, until), fit))
     return cells
 
@@ -782,17 +778,19 @@ def _named(covariance_types: Any, n_features: int) -> dict[str, str]:
 PRIOR_REFUSED = "the prior is not for this covariance type"
 
 
-def _without(prior: Any, named: Mapping[str, str]) -> list[str]:
-    """The families that do not take the ``prior``; ValueError if none does."""
-    refused: list[str] = []
-    for name in named.values():
+def _asked(covariance_types: Any, prior: Any, n_features: int) -> tuple[dict[str, str], dict[str, str]]:
+    """What the families are called that are asked for, by their codes, and those of them that take the ``prior``;
+    ValueError if none does."""
+    asked = _named(covariance_types, n_features)
+    taking = dict(asked)
+    for code, name in asked.items():
         try:
             prior_of(prior, family_of(name), name)
         except ValueError:
-            refused.append(name)
-            if len(refused) == len(named):
+            del taking[code]
+            if not taking:
                 raise
-    return refused
+    return asked, taking
 
 
 def _record(name: str, k: int, found: Fit | NoFit, task: Task, until: float | None) -> dict[str, Any]:

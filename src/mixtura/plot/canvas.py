@@ -131,7 +131,7 @@ def probabilities(probability: float | Sequence[float]) -> list[float]:
     return sorted({float(level) for level in levels})
 
 
-def shares(levels: list[float]) -> str:
+def shares(levels: Sequence[float]) -> str:
     """Probabilities in words."""
     words = [f"{100 * level:g}%" for level in levels]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
@@ -164,7 +164,7 @@ def draw_rows(ax: Axes, xy: Array, labels: NDArray[np.intp], colors: list[Any]) 
 
 
 def draw_ellipses(
-    ax: Axes, mean: Array, covariance: Array, levels: list[float], color: Any, *, filled: bool = True
+    ax: Axes, mean: Array, covariance: Array, levels: Sequence[float], color: Any, *, filled: bool = True
 ) -> None:
     """The ellipses that hold these shares of a Gaussian of two features."""
     from matplotlib.colors import to_rgba

@@ -22,6 +22,8 @@ SHAPED_ROWS = 2_000
 """Up to this many rows the marker's shape tells the component; beyond, rows are dots."""
 NAMED = 12
 """Up to this many components a legend names each; beyond, the numbers at the means alone."""
+LEVELS = (0.5, 0.9)
+"""Shares of a component inside its ellipses."""
 MAX_BINS = 200
 """More bars than this are narrower than a line."""
 

@@ -18,12 +18,15 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from numpy.typing import ArrayLike
 
 from mixtura import io, validation
 from mixtura.io import PathLike
+
+if TYPE_CHECKING:
+    from mixtura.report.contents import Contents
 
 
 @overload
@@ -160,9 +163,9 @@ def plotly_script() -> str:
     return re.sub(r"</(?=script)", r"<\\/", str(get_plotlyjs()), flags=re.IGNORECASE)
 
 
-def _page(contents: Any, plotly: str) -> str:
-    from mixtura.report import contents as holding
+def _page(contents: Contents, plotly: str) -> str:
     from mixtura.report import packing, words
+    from mixtura.report.contents import model_file, numbers_of
 
     folder = files("mixtura.report")
     html, css, script = (folder.joinpath(f"page.{ending}").read_text("utf-8") for ending in ("html", "css", "js"))
@@ -171,8 +174,8 @@ def _page(contents: Any, plotly: str) -> str:
         "css": css,
         "script": script,
         "plotly": plotly,
-        "data": packing.json_of(holding.numbers_of(contents)),
-        "file": packing.in_script(holding.model_file(contents)),
+        "data": packing.json_of(numbers_of(contents)),
+        "file": packing.in_script(model_file(contents)),
     }
     # In one go: what is put in has no places of its own.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: pieces[found[1]], html)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,8 @@ from mixtura.mixture import Mixture, mixture_of
 from mixtura.progress import counted
 from mixtura.report.aligned import order_of, reordered
 from mixtura.report.data import Data, Parts
-from mixtura.select import EVIDENCE, Selection, compared
+from mixtura.report.packing import finite
+from mixtura.select import CRITERIA, EVIDENCE, Selection, compared
 
 REACH = 2
 """Components more and fewer than those of a fit."""
@@ -27,8 +27,6 @@ FEW_FEATURES = 10
 """Up to this many features all families are tried beside that of a fit; beyond, those of SIMPLE."""
 
 SIMPLE = ("spherical", "diag", "tied", "full")
-
-CRITERIA = ("bic", "icl", "aic", "cv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +53,7 @@ def board_of(
     selection: Selection | None,
     data: Data,
     parts: Parts,
-    n_numbers: Any,
+    n_numbers: Callable[[int], int],
     most_numbers: int,
     time_budget: float | None,
     seed: int,
@@ -85,7 +83,7 @@ def board_of(
     whole = len(parts.fitted) == data.n_rows
     if whole and _plain(gm) and _cell(records[place]) in models:
         models[_cell(records[place])] = mixture_of(gm)  # the very same, whatever a search came to
-    rows = data.rows(parts.fitted[parts.steps])
+    rows = data.rows(parts.few)
     wanted = evaluate.labels(mixture_of(gm), rows, make_engine())
     for cell, model in models.items():
         own = evaluate.labels(model, rows, make_engine())
@@ -128,7 +126,7 @@ def _kept(
     records: Sequence[dict[str, Any]],
     own: int,
     models: dict[tuple[str, int], Mixture],
-    n_numbers: Any,
+    n_numbers: Callable[[int], int],
     most_numbers: int,
     criterion: str,
 ) -> set[tuple[str, int]]:
@@ -194,15 +192,11 @@ def _remarks(
 
 def measures(board: Board) -> list[dict[str, Any]]:
     """The criteria that have numbers: key, name and sign, 1 where lower is better; the one shown first is first."""
-    there = [key for key in CRITERIA if any(_finite(cell.record.get(key)) for cell in board.cells)]
+    there = [key for key in CRITERIA if any(finite(cell.record.get(key)) is not None for cell in board.cells)]
     there.sort(key=lambda key: key != board.criterion)
     return [{"key": key, "name": MEASURES[key][0], "sign": MEASURES[key][1]} for key in there]
 
 
 def evidence() -> list[tuple[float | None, str]]:
     """Differences of BIC and what they are evidence of; the last has no end."""
-    return [(None if math.isinf(limit) else limit, word) for limit, word in EVIDENCE]
-
-
-def _finite(value: Any) -> bool:
-    return value is not None and math.isfinite(value)
+    return [(finite(limit), word) for limit, word in EVIDENCE]

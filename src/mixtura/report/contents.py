@@ -13,14 +13,14 @@ import mixtura
 from mixtura import evaluate, io
 from mixtura.engine import make_engine
 from mixtura.estimators import GaussianMixture
-from mixtura.html import heaviest, plain
+from mixtura.html import LONGEST, heaviest, plain
 from mixtura.mixture import Mixture, mixture_of, model_of
 from mixtura.plot.calibration import BAND, against, rosenblatt, share_of_components, transforms
 from mixtura.plot.one_feature import bars
-from mixtura.plot.style import MARKERS, OKABE_ITO
+from mixtura.plot.style import LEVELS, MARKERS, OKABE_ITO
 from mixtura.report import alternatives, packing
 from mixtura.report.alternatives import Board
-from mixtura.report.data import DRAWN_ROWS, Data, Parts, parts_of, received
+from mixtura.report.data import DRAWN_ROWS, Data, Parts, parts_of, received, stretches
 from mixtura.report.judged import Judged, judged, two_best
 from mixtura.report.packing import COMPONENTS, Frame, packed
 from mixtura.report.passes import Passes, passes_of
@@ -28,9 +28,6 @@ from mixtura.report.planes import Planes, planes_of
 from mixtura.rows import Array
 from mixtura.select import Selection
 from mixtura.summary import facts_of
-
-NAME = 40
-"""Letters of the name of a feature or a row."""
 
 TITLE_LETTERS = 40_000
 """Letters of the names of the rows that are drawn, together; where they are more, rows go by their numbers."""
@@ -42,6 +39,7 @@ MODEL_NUMBERS = 20_000
 """Numbers of the models of passes, and of those to be compared, each together."""
 
 DOUBT_BARS, TRANSFORM_BARS = 20, 20
+"""Bars of uncertainties, and of transforms."""
 
 QUANTILES = 250
 """Points of a picture of quantiles."""
@@ -63,9 +61,6 @@ SYMBOLS = {
 
 FILE_LETTERS = 100_000
 """Letters of a model file that a page has room for."""
-
-LEVELS = (0.5, 0.9)
-"""Shares of a component inside its ellipses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +98,7 @@ class Contents:
     @property
     def names(self) -> list[str]:
         """Of all features, as they can be shown."""
-        return [plain(name, NAME) for name in self.data.names]
+        return [plain(name, LONGEST) for name in self.data.names]
 
 
 def gathered(
@@ -181,8 +176,7 @@ def _board(
 
 
 def _calibration(model: Mixture, data: Data, features: Sequence[int]) -> Calibration:
-    step = -(-len(data.x) // COMPARED_ROWS)
-    x = np.asarray(data.x[::step], dtype=np.float64)
+    x = np.asarray(data.x[stretches(len(data.x), COMPARED_ROWS)], dtype=np.float64)
     weight = share_of_components(model, x)
     mixture = model.components
     quantiles: list[tuple[Array, Array, Array, Array] | None] = []
@@ -224,7 +218,7 @@ def numbers_of(contents: Contents) -> dict[str, Any]:
             "index": drawn.tolist() if len(drawn) < len(data.x) else None,
             "titles": _titles(contents),
             "n": len(drawn),
-            "label": packed(said.label[drawn], "i2"),
+            "label": packing.labels([said.label[drawn]], contents.model.n_components),
             "probability": packed(said.probability[drawn], "f4"),
         },
         "histogram": _histogram(contents),
@@ -241,7 +235,7 @@ def _titles(contents: Contents) -> list[str] | None:
     titles = contents.data.titles
     if titles is None:
         return None
-    named = [plain(titles[row], NAME) for row in contents.parts.drawn]
+    named = [plain(titles[row], LONGEST) for row in contents.parts.drawn]
     return named if sum(map(len, named)) <= TITLE_LETTERS else None
 
 
@@ -266,7 +260,7 @@ def _histogram(contents: Contents) -> dict[str, Any] | None:
 def _doubt(contents: Contents) -> dict[str, Any]:
     """How many rows are how uncertain."""
     most = 1 - 1 / max(2, contents.model.n_components + (contents.model.background is not None))
-    counts, edges = np.histogram(1 - contents.judged.probability, bins=DOUBT_BARS, range=(0.0, most))
+    counts, edges = np.histogram(contents.judged.uncertainty, bins=DOUBT_BARS, range=(0.0, most))
     return {"edges": edges.tolist(), "counts": counts.tolist()}
 
 
@@ -286,15 +280,15 @@ def _calibrated(calibration: Calibration, frame: Frame) -> dict[str, Any]:
 
 def _few(contents: Contents) -> dict[str, Any]:
     """The rows that have a colour in each pass and for each model."""
-    index = contents.parts.fitted[contents.parts.steps]
-    return {"z": packing.rows(contents.data.x[index], contents.frame), "n": len(index)}
+    few = contents.parts.few
+    return {"z": packing.rows(contents.data.x[few], contents.frame), "n": len(few)}
 
 
 def _stepped(contents: Contents) -> dict[str, Any] | None:
-    passes, parts = contents.passes, contents.parts
+    passes = contents.passes
     if isinstance(passes, str):
         return None
-    rows = contents.data.rows(parts.fitted[parts.steps])
+    rows = contents.data.rows(contents.parts.few)
     firsts, seconds, shares = [], [], []
     for model in passes.models:
         best, top = two_best(model, rows)
@@ -302,39 +296,29 @@ def _stepped(contents: Contents) -> dict[str, Any] | None:
         seconds.append(best[:, 1])
         shares.append(np.round(255 * top[:, 0] / np.maximum(top.sum(axis=1), np.finfo(float).tiny)))
     models = [packing.model(model, contents.frame, contents.components) for model in passes.models]
-    kind = _kind(contents.model.n_components)
+    K = contents.model.n_components
     return {
         "shown": list(passes.shown),
         "objectives": [packing.finite(one) for one in passes.objectives],
         "accelerated": passes.accelerated.tolist(),
         "called": passes.called,
         "models": packed(np.concatenate(models), "f4"),
-        "first": packed(np.concatenate(firsts) % _wrap(kind), kind),
-        "second": packed(np.concatenate(seconds) % _wrap(kind), kind),
+        "first": packing.labels(firsts, K),
+        "second": packing.labels(seconds, K),
         "share": packed(np.concatenate(shares), "u1"),
     }
 
 
-def _kind(n_components: int) -> str:
-    """What labels of so many components are packed as."""
-    return "i2" if n_components > 250 else "u1"
-
-
-def _wrap(kind: str) -> int:
-    """What -1, the background, is counted from: the largest number of the kind stands for it."""
-    return 256 if kind == "u1" else 32768
-
-
 def _boarded(contents: Contents) -> dict[str, Any] | None:
-    board, parts, frame = contents.board, contents.parts, contents.frame
+    board, frame = contents.board, contents.frame
     if isinstance(board, str):
         return None
-    rows = contents.data.rows(parts.fitted[parts.steps])
+    rows = contents.data.rows(contents.parts.few)
     measures = alternatives.measures(board)
     cells: list[dict[str, Any]] = []
     models: list[Array] = []
     labels: list[Any] = []
-    kind = _kind(max(int(cell.record["n_components"]) for cell in board.cells))
+    most = max(int(cell.record["n_components"]) for cell in board.cells)
     for cell in board.cells:
         one: dict[str, Any] = {
             "type": str(cell.record["covariance_type"]),
@@ -358,7 +342,7 @@ def _boarded(contents: Contents) -> dict[str, Any] | None:
         "own": board.own,
         "cells": cells,
         "models": packed(np.concatenate([*models, np.empty(0)]), "f4"),
-        "labels": packed(np.concatenate([*labels, np.empty(0)]), kind),
+        "labels": packing.labels(labels, most),
     }
 
 

@@ -20,8 +20,8 @@ DRAWN_ROWS = 10_000
 FITTED_ROWS = 2_000
 """Rows that EM is run on again, and that other models are fitted to."""
 
-STEP_ROWS = 1_000
-"""Of these, rows that have a colour in every step and for every model."""
+FEW_ROWS = 1_000
+"""Of these, rows that have a colour in every pass and for every model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +103,12 @@ def _titles(X: Any) -> list[str] | None:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Which rows are ``drawn``; which are ``fitted`` once more, and which of these, by place, come in ``steps``."""
+    """Which rows are ``drawn``; which are ``fitted`` once more, and the ``few`` of these that have a colour in every
+    pass and for every model."""
 
     drawn: NDArray[np.intp]
     fitted: NDArray[np.intp]
-    steps: NDArray[np.intp]
+    few: NDArray[np.intp]
 
 
 def parts_of(data: Data, most: int, seed: int) -> Parts:
@@ -118,7 +119,12 @@ def parts_of(data: Data, most: int, seed: int) -> Parts:
     told = np.arange(n) if data.x.dtype.kind != "f" else np.flatnonzero(~np.isnan(data.x).all(axis=1))
     counting = told if data.weight is None else told[data.weight[told] > 0]
     fitted = _some(counting, FITTED_ROWS, rng)
-    return Parts(_some(np.arange(n), most, rng), fitted, _some(np.arange(len(fitted)), STEP_ROWS, rng))
+    return Parts(_some(np.arange(n), most, rng), fitted, _some(fitted, FEW_ROWS, rng))
+
+
+def stretches(n: int, most: int) -> slice:
+    """At most ``most`` of n rows, one of each stretch."""
+    return slice(None, None, max(1, -(-n // most)))
 
 
 def _some(among: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -10,9 +10,18 @@ mean that tells the same features,
 A row is called far out where p < a_n, a_n = 1 - (1 - ALPHA)^(1/n): of n rows of the model, with probability ALPHA at
 most there is any.
 
+If each row goes to the most probable component, and the model is right, the share of rows that goes wrong is expected
+to be
+
+    (1/n) sum_n u_n,    u_n = 1 - max_k r_nk,
+
+the mean of the uncertainties: an estimate of the Bayes error.  As the model was fitted to the same rows it is a little
+too low.
+
 References: G. J. McLachlan and K. E. Basford, *Mixture Models: Inference and Applications to Clustering*, Dekker,
 1988 (how typical a row is of a component); L. Davies and U. Gather, "The identification of multiple outliers",
-Journal of the American Statistical Association 88, 1993 (a_n).
+Journal of the American Statistical Association 88, 1993 (a_n); K. E. Basford and G. J. McLachlan, "Estimation of
+allocation rates in a cluster analysis context", Journal of the American Statistical Association 80, 1985 (u_n).
 """
 
 from __future__ import annotations
@@ -36,8 +45,8 @@ ALPHA = 0.05
 COMMON = 0.001
 """A smaller p is counted, beside the number that chance makes."""
 
-LOOKED_AT = 0.01
-"""Rows whose p by their own component is not smaller than this cannot have a smaller one by another."""
+ORDINARY = 0.01
+"""Where p by the own component is as large as this, the row is not far out, and other components are not asked."""
 
 AT_ONCE = 50_000
 """Rows whose responsibilities are held at once."""
@@ -56,6 +65,11 @@ class Judged:
     log_density: Array
     nearest: NDArray[np.intp]
     p_value: Array
+
+    @property
+    def uncertainty(self) -> Array:
+        """u_n."""
+        return np.asarray(1 - self.probability)
 
     @property
     def limit(self) -> float:
@@ -100,7 +114,7 @@ def atypical(mixture: Mixture, data: Data, label: NDArray[np.intp]) -> tuple[NDA
         own = np.flatnonzero(label == k)
         if len(own):
             p_value[own] = _p_values(mixture, int(k), data.rows(own))
-    far = np.flatnonzero(p_value < LOOKED_AT)
+    far = np.flatnonzero(p_value < ORDINARY)
     for k in there:
         p = _p_values(mixture, int(k), data.rows(far)) if len(far) else np.empty(0)
         nearer = (p > p_value[far]) | (nearest[far] == LABEL)

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mixtura.html import narrowed
 from mixtura.mixture import Mixture
 from mixtura.rows import AnyArray, Array
 
-KINDS = {"f4": "<f4", "i2": "<i2", "u1": "u1"}
+KINDS = {"f4": "<f4", "i2": "<i2", "i1": "i1", "u1": "u1"}
 """What numbers are packed as: the page's word for it, and NumPy's."""
 
 COMPONENTS = 50
@@ -51,6 +51,11 @@ def packed(values: ArrayLike, kind: str) -> dict[str, str]:
     """Numbers of a kind; the page has NaN for what is not known."""
     with np.errstate(over="ignore"):  # what is beyond 32 bits is infinite to a picture
         return {"t": kind, "b": b64encode(np.ascontiguousarray(values, dtype=KINDS[kind]).tobytes()).decode("ascii")}
+
+
+def labels(values: Sequence[NDArray[np.intp]], n_components: int) -> dict[str, str]:
+    """Labels of rows for one model after the other, from -1 (the background) to ``n_components`` - 1."""
+    return packed(np.concatenate([*values, np.empty(0)]), "i1" if n_components <= 128 else "i2")
 
 
 def rows(x: AnyArray, frame: Frame) -> dict[str, str]:

@@ -12,7 +12,7 @@
 
   // Numbers -----------------------------------------------------------------------------------------------------------
 
-  const KINDS = { f4: Float32Array, i2: Int16Array, u1: Uint8Array };
+  const KINDS = { f4: Float32Array, i2: Int16Array, i1: Int8Array, u1: Uint8Array };
 
   function unpacked(packed) {
     const bytes = Uint8Array.from(atob(packed.b), (letter) => letter.charCodeAt(0));
@@ -66,6 +66,7 @@
   const label = unpacked(data.rows.label);
   const probability = unpacked(data.rows.probability);
   const model = modelAt(unpacked(data.model), 0, data.components.length);
+  const named = (k) => (k < 0 ? "background" : `component ${k}`);
   const titleOf = (i) => (data.rows.titles ? data.rows.titles[i] : `row ${data.rows.index ? data.rows.index[i] : i}`);
 
   // Looks -------------------------------------------------------------------------------------------------------------
@@ -175,11 +176,10 @@
   addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 
   function aboutRow(i, columns, j) {
-    const own = label[i] < 0 ? "background" : `component ${label[i]}`;
     const first = j.map((at) => `${features[at].name}: ${written(columns[at][i], at)}`);
     const others = features.map((_, at) => at).filter((at) => !j.includes(at)).slice(0, 6);
     const rest = others.map((at) => `${features[at].name}: ${written(columns[at][i], at)}`);
-    return [titleOf(i), ...first, ...rest, `${own}, probability ${probability[i].toFixed(3)}`];
+    return [titleOf(i), ...first, ...rest, `${named(label[i])}, probability ${probability[i].toFixed(3)}`];
   }
 
   function aboutComponent(one, number, k, j) {
@@ -587,7 +587,6 @@
     const numbers = unpacked(passes.models);
     const models = passes.shown.map((_, s) => modelAt(numbers, s * sizeOf(K), K));
     const [first, second, share] = [passes.first, passes.second, passes.share].map(unpacked);
-    const none = passes.first.t === "u1" ? 255 : 32767;
     const slider = byId("step");
     slider.max = String(passes.shown.length - 1);
     const last = passes.objectives.length - 1;
@@ -599,7 +598,7 @@
     function blended(s) {
       const shades = new Map();
       const channelsOf = (k) => {
-        if (!shades.has(k)) shades.set(k, channels(colorOf(k === none ? -1 : k)));
+        if (!shades.has(k)) shades.set(k, channels(colorOf(k)));
         return shades.get(k);
       };
       return Array.from({ length: few.n }, (_, i) => {
@@ -624,7 +623,7 @@
         type: "scatter", mode: "markers", name: "rows", hoverinfo: "none", x: few.columns[i], y: few.columns[j],
         customdata: Array.from({ length: few.n }, (_, row) => row),
         marker: { color: blended(s), size: 6, opacity: 0.85, line: { width: 0 },
-          symbol: Array.from({ length: few.n }, (_, row) => symbolOf(first[at + row] === none ? -1 : first[at + row])) },
+          symbol: Array.from({ length: few.n }, (_, row) => symbolOf(first[at + row])) },
       };
       return draw("step-plot", [points, ...ellipses(one, data.components, i, j), discs(one, data.components, i, j)],
         layoutOf(features[i].name, features[j].name, { xaxis: { range: ends(few.columns, few.n, i, [models[0], models.at(-1)]) }, yaxis: { range: ends(few.columns, few.n, j, [models[0], models.at(-1)]) } }))
@@ -635,7 +634,6 @@
       const s = Number(slider.value);
       if (trace.name === "means") return aboutComponent(models[s], data.components[trace.customdata[pointIndex]], trace.customdata[pointIndex], [plane.i, plane.j]);
       const at = s * few.n + pointIndex;
-      const named = (k) => (k === none ? "background" : `component ${k}`);
       const t = share[at] / 255;
       const values = [plane.i, plane.j].map((j) => `${features[j].name}: ${written(few.columns[j][pointIndex], j)}`);
       return [...values, `${named(first[at])}: about ${(100 * t).toFixed(0)}%`, ...(t < 1 ? [`${named(second[at])}: about ${(100 * (1 - t)).toFixed(0)}%`] : [])];
@@ -782,7 +780,7 @@
       }
       const own = labels[one.model * few.n + pointIndex];
       const values = [plane.i, plane.j].map((j) => `${features[j].name}: ${written(few.columns[j][pointIndex], j)}`);
-      return [...values, own < 0 ? "background" : `component ${own}`];
+      return [...values, named(own)];
     }
 
     function drawCriterion() {

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mixtura import evaluate, validation
 from mixtura.engine import make_engine
 from mixtura.mixture import Mixture
+from mixtura.report.data import stretches
 from mixtura.rows import AnyArray, Rows
 
 SHOWN = 12
@@ -27,8 +28,8 @@ COMBINED = 6
 PAIRS = 6
 """Pairs that have a small picture."""
 
-LOOKED_AT = 1_000
-"""Rows that decide."""
+ASKED_ROWS = 1_000
+"""Rows that decide which features are shown."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Planes:
 def planes_of(mixture: Mixture, x: AnyArray, label: NDArray[np.intp]) -> Planes:
     """The features and pairs to show of rows x (n, d) with these labels."""
     d = mixture.n_features
-    step = -(-len(x) // LOOKED_AT)
-    x, label = x[::step], label[::step]
+    asked = stretches(len(x), ASKED_ROWS)
+    x, label = x[asked], label[asked]
     x, label = x[label >= 0], label[label >= 0]
     alone = mixture.n_components == 1 or len(x) == 0
     single = np.zeros(d) if alone else np.array([told(mixture, x, label, [j]) for j in range(d)])

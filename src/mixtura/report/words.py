@@ -11,9 +11,11 @@ import numpy as np
 from mixtura.background import LABEL
 from mixtura.degeneracy import HARMLESS, REMEDY
 from mixtura.em import Reason
-from mixtura.html import narrowed, table_of, text
+from mixtura.html import LONGEST, narrowed, row_of, table_of, text
+from mixtura.plot.calibration import BAND
+from mixtura.plot.style import LEVELS
 from mixtura.progress import counted
-from mixtura.report.contents import NAME, Contents
+from mixtura.report.contents import Contents
 from mixtura.report.judged import ALPHA, COMMON
 from mixtura.report.packing import COMPONENTS
 from mixtura.rows import Array
@@ -47,7 +49,7 @@ STATES: dict[str, str] = {
     "ok": "Nothing is wrong with it.",
     "flat": "Harmless: the data themselves have no spread in this direction.",
     "unresolved": "Harmless: it is narrower than the errors of its rows let one see.",
-    **{state: f"{helps[0].upper()}{helps[1:]}." for state, helps in REMEDY.items()},
+    **REMEDY,
 }
 """What to do about a component in a state."""
 
@@ -60,8 +62,8 @@ def title_of(contents: Contents) -> str:
 def about(contents: Contents) -> str:
     """What was fitted, to what, how it stopped and what that means."""
     facts, data = contents.facts, contents.data
-    lines = [f'<tr><th scope="row">{text(a)}</th><td>{text(said)}</td></tr>' for a, said in said_of(facts)]
-    pieces = [f'<table class="about"><caption class="hidden">The fit</caption><tbody>{"".join(lines)}</tbody></table>']
+    lines = "".join(row_of(a, [said]) for a, said in said_of(facts))
+    pieces = [f'<table class="about"><caption class="hidden">The fit</caption><tbody>{lines}</tbody></table>']
     fit = facts["fit"]
     if fit is not None:
         reason = Reason.CONVERGED if fit["converged"] and fit["stop_reason"] not in MEANING else fit["stop_reason"]
@@ -69,8 +71,8 @@ def about(contents: Contents) -> str:
     remarks = getattr(contents.estimator, "remarks_", {}).values()
     pieces += [f'<p class="warning"><strong>Warning:</strong> {text(_sentence(one))}</p>' for one in remarks]
     if contents.selection is not None:
-        lines = [f"<li>{text(line)}</li>" for line in contents.selection.summary().split("\n")]
-        pieces.append(f"<h3>How it was chosen</h3><ul>{''.join(lines)}</ul>")
+        points = "".join(f"<li>{text(line)}</li>" for line in contents.selection.summary().split("\n"))
+        pieces.append(f"<h3>How it was chosen</h3><ul>{points}</ul>")
     if fit is not None and fit["n_rows"] != data.n_rows:
         pieces.append(
             _p(f"The report is about {data.n_rows:,} rows, the fit was to {fit['n_rows']:,}: they may be others.")
@@ -84,6 +86,8 @@ def sections_of(contents: Contents) -> dict[str, str]:
     """The pieces of HTML that a page has places for, by the names of these."""
     return {
         "title": title_of(contents),
+        "inner": f"{LEVELS[0]:.0%}",
+        "outer": f"{LEVELS[-1]:.0%}",
         "about": about(contents),
         "model": model(contents),
         "rows": rows(contents),
@@ -155,7 +159,7 @@ def doubt(contents: Contents) -> str:
     judged, n = contents.judged, len(contents.data.x)
     if contents.model.n_components == 1 and contents.model.background is None:
         return _p("There is one component, and no doubt which one a row belongs to.")
-    uncertainty = 1 - judged.probability
+    uncertainty = judged.uncertainty
     counts = [(level, int((uncertainty > level).sum())) for level in UNSURE]
     said = " and ".join(f"above {level:g} for {_share(count, n)}" for level, count in counts)
     mean = float(uncertainty.mean())
@@ -212,7 +216,7 @@ def outliers(contents: Contents) -> str:
 
 
 def _titled(contents: Contents, row: int) -> str:
-    return text(contents.data.title(row), NAME)
+    return text(contents.data.title(row), LONGEST)
 
 
 def _values(contents: Contents, row: int) -> list[str]:
@@ -221,7 +225,7 @@ def _values(contents: Contents, row: int) -> list[str]:
 
 
 def _values_named(contents: Contents) -> list[str]:
-    return [text(contents.names[j], NAME) for j in contents.planes.features[:VALUES]]
+    return [text(contents.names[j], LONGEST) for j in contents.planes.features[:VALUES]]
 
 
 def _rows_of(contents: Contents, order: Iterable[Any]) -> list[int]:
@@ -274,7 +278,7 @@ def checks(contents: Contents) -> str:
             f"{one['smallest_scale']:.2g}",
             text(one["state"]),
             text(one["done"]),
-            text(STATES.get(one["state"], "")),
+            text(_sentence(STATES[one["state"]])),
         ]
         for one in listed
     ]
@@ -319,9 +323,10 @@ def calibration(contents: Contents) -> str:
     outside = int(((found.transforms[0] < found.transforms[2]) | (found.transforms[0] > found.transforms[3])).sum())
     bars = len(found.transforms[0])
     return _p(said + rows) + _p(
-        f"{outside} of {bars} bars of the transforms leave a band that holds 95% of each if the model is right, so "
-        f"that about {0.05 * bars:.0f} is what chance makes. Many bars outside, or a slope or a hill, mean that rows "
-        "are not as the model says: another family, another number of components, or tails that are not Gaussian."
+        f"{outside} of {bars} bars of the transforms leave a band that holds {BAND:.0%} of each if the model is right, "
+        f"so that about {(1 - BAND) * bars:.0f} is what chance makes. Many bars outside, or a slope or a hill, mean "
+        "that rows are not as the model says: another family, another number of components, or tails that are not "
+        "Gaussian."
     )
 
 
