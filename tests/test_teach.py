@@ -342,6 +342,9 @@ GOOD: dict[str, Any] = {"points": FEW, "k": 1, "family": "full", "model": MODEL}
         ({"ask": "see", **GOOD, "points": [[10**400, 2]]}, "points"),
         ({"ask": "see", **GOOD, "points": [[float("nan"), 2]]}, "points"),
         ({"ask": "see", **GOOD, "points": [[0, 0]] * 2001}, "points"),
+        # As an array of text it would be terabytes.
+        ({"ask": "see", **GOOD, "points": ["x" * 2_000_000] + [""] * 1_000_000}, "points"),
+        ({"ask": "look", "model": MODEL, "at": ["x" * 2_000_000] + [""] * 1_000_000}, "place"),
         ({"ask": "see", **GOOD, "points": [[0, 0], [1e-200, 1]]}, "scale"),
         ({"ask": "see", **GOOD, "k": 0}, "components"),
         ({"ask": "see", **GOOD, "k": 13}, "components"),
@@ -493,6 +496,7 @@ def test_each_language_is_itself() -> None:
         *("and", "Rubin", "Tab", "Enter", "Shift", "Delete", "PageDown", "PageUp", "Escape", "rescue", "drop", "raise"),
         *("ValueError", "JSON", "Content", "Type", "Length", "application", "json", "http", "mixtura", "teach", "log"),
         *("ask", "points", "component", "family", "start", "set", "rule", "seed", "model", "history", "source", "exp"),
+        *("HTTP", "GET", "HEAD", "POST"),
     }
 
 
@@ -573,6 +577,12 @@ def test_an_answer_over_http_is_the_same(served: server.Server) -> None:
         ("POST", "/ask", b"{}", {**JSON, "Content-Length": "x"}, 411, "length"),
         ("POST", "/ask", b"{}", {**JSON, "Content-Length": "-1"}, 411, "length"),
         ("POST", "/ask", b"{}", {**JSON, "Content-Length": "999999999"}, 413, "size"),
+        ("POST", "/ask", b"{}", {**JSON, "Content-Length": "9" * 5000}, 413, "size"),
+        ("PUT", "/ask", b"{}", JSON, 501, "protocol"),
+        ("OPTIONS", "/ask", None, {"Origin": "http://evil.example"}, 501, "protocol"),
+        ("GET", "/" + "a" * 70_000, None, {}, 414, "protocol"),
+        ("GET", "/%2e%2e/answers.py", None, {}, 404, "address"),
+        ("GET", "/..%2fanswers.py", None, {}, 404, "address"),
         ("POST", "/elsewhere", b"{}", JSON, 404, "address"),
         ("GET", "/../answers.py", None, {}, 404, "address"),
         ("GET", "/answers.py", None, {}, 404, "address"),
@@ -608,6 +618,35 @@ def test_its_own_page_may_ask(served: server.Server, name: str) -> None:
     own = f"{name}:{served.server_port}"
     headers = {**JSON, "Host": own, "Origin": f"http://{own}"}
     assert spoken(served, "POST", "/ask", b'{"ask": "points", "set": "two"}', headers)[0] == 200
+
+
+def test_a_browser_leaves_out_the_port_of_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server.Server(0) as here:
+        assert "127.0.0.1" not in here.hosts
+        monkeypatch.setattr(here, "server_port", 80)
+        assert {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"} == set(here.hosts)
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "status"), [("/", "Host: evil.example\r\n", 403), ("http://[", "", 404), ("/", "", 200)]
+)
+def test_what_no_client_would_send(served: server.Server, target: str, more: str, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", served.server_port), timeout=20) as connection:
+        head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{served.server_port}\r\n{more}\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_who_says_nothing_keeps_nobody_waiting(served: server.Server) -> None:
+    head = f"POST /ask HTTP/1.1\r\nHost: 127.0.0.1:{served.server_port}\r\nContent-Type: application/json\r\n"
+    silent = [socket.create_connection(("127.0.0.1", served.server_port), timeout=20) for _ in range(20)]
+    try:
+        for one in silent:
+            one.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        assert spoken(served, "POST", "/ask", b'{"ask": "points", "set": "two"}', JSON)[0] == 200
+    finally:
+        for one in silent:
+            one.close()
 
 
 def test_a_mistake_of_ours_is_no_traceback_to_the_page(
