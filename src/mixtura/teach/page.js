@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 40, right: 10, top: 8, bottom: 26 };
 const SHOWN = 4; // seconds that a run takes on the screen, at most
 const COLOURED = 80; // passes up to which a run shows the shares of each
-const DASHES = ["", "7 4", "2 3", "9 3 2 3", "14 4", "5 2 1 2 1 2", "1 2", "4 6"];
+const DASHES = ["", "7 4", "2 3", "9 3 2 3", "14 4", "5 2 1 2 1 2", "1 2", "4 6", "12 3 4 3", "3 1", "16 8", "1 5"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -16,11 +16,11 @@ const dictionaries = {};
 const S = {
   points: [], source: null, set: "", plane: null, undo: [],
   k: 1, family: "full", start: "k-means++", seed: 0,
-  model: null, view: null, states: null, loglik: null,
+  model: null, begun: "", view: null, states: null, loglik: null,
   shared: null, fresh: false, // the last E-step, and whether it is that of the model
   curve: [], past: [], reason: null,
   kmeans: null, narrow: null, fitted: null,
-  tool: "put", cross: null, held: null, near: -1, look: null, lookAt: null, component: 0,
+  tool: "put", cross: null, held: null, near: -1, meant: -1, look: null, lookAt: null, component: 0,
   lesson: "first", step: 0, did: {}, running: false,
   said: {},
 };
@@ -89,7 +89,7 @@ function sig(x, digits = 4) {
   return minus(size >= 10 ** digits ? x.toFixed(0) : x.toPrecision(digits));
 }
 
-const fixed = (x, digits) => (x === null ? "∞" : minus(x.toFixed(digits)));
+const fixed = (x, digits) => (x === null || Math.abs(x) >= 1e9 ? sig(x) : minus(x.toFixed(digits)));
 
 // A number of which the natural logarithm is known, however small it is.
 function fromLog(log, digits = 3) {
@@ -97,7 +97,8 @@ function fromLog(log, digits = 3) {
   const ten = log / Math.LN10;
   if (ten > -4 && ten < 6) return sig(Math.exp(log), digits);
   const power = Math.floor(ten);
-  return `${(10 ** (ten - power)).toFixed(digits - 1)}×10${raised(power)}`;
+  const [head, more] = (10 ** (ten - power)).toExponential(digits - 1).split("e"); // 9.999 is 1.00 times ten
+  return `${head}×10${raised(power + Number(more))}`;
 }
 
 const pair = (p, digits = 4) => `(${sig(p[0], digits)}, ${sig(p[1], digits)})`;
@@ -113,17 +114,17 @@ class Refused extends Error {
 }
 
 async function ask(what, more = {}) {
-  let reply;
+  let reply, found;
   try {
     reply = await fetch("ask", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ ask: what, ...more }),
     });
+    found = await reply.json();
   } catch {
     throw new Refused({ code: "gone", numbers: {} });
   }
-  const found = await reply.json();
   if (!reply.ok) throw new Refused(found.error);
   return found;
 }
@@ -132,18 +133,19 @@ const posed = (more = {}) => ({ points: S.points, k: S.k, family: S.family, seed
 // Components that were dropped are in K still, but not in the model.
 const withModel = (more = {}) => posed({ model: S.model, k: S.view.length, ...more });
 
-// One thing after the other: what is clicked meanwhile waits.
+// One thing after the other: what is clicked meanwhile waits, and a run gives way to it.
 let chain = Promise.resolve();
 let waiting = 0;
 
 function act(what) {
+  S.running = false;
   waiting += 1;
   document.querySelector("main").setAttribute("aria-busy", "true");
   chain = chain
     .then(what)
     .catch((error) => {
-      if (!(error instanceof Refused)) throw error;
-      say("said", [[`error.${error.code}`, error.numbers]]);
+      if (error instanceof Refused) say("said", [[`error.${error.code}`, error.numbers]]);
+      else reportError(error); // on the console; what waits is done all the same
     })
     .finally(() => {
       waiting -= 1;
@@ -158,11 +160,12 @@ function act(what) {
 const kept = () => ({ points: S.points, source: S.source, set: S.set, plane: S.plane });
 
 async function setPoints(next, remember = true) {
-  if (remember) S.undo.push(kept());
+  if (remember && (S.points.length || next.points.length)) S.undo.push(kept());
   Object.assign(S, next);
   S.near = -1;
   S.held = null;
   S.narrow = S.fitted = null;
+  sayFit();
   await rowsChanged();
 }
 
@@ -184,8 +187,11 @@ async function rowsChanged() {
 }
 
 function forget() {
+  S.held = null;
+  S.did.begin = S.did.run = 0; // steps of a lesson that are done anew are done again
   Object.assign(S, { model: null, view: null, states: null, loglik: null, shared: null, fresh: false, curve: [],
     past: [], reason: null, look: null, narrow: null, fitted: null, component: 0 });
+  sayFit();
 }
 
 async function addPoint(place) {
@@ -220,7 +226,7 @@ async function moveMean(k, place) {
   S.curve = [S.loglik];
   S.reason = null;
   S.fresh = false;
-  S.held = null;
+  S.did.run = 0;
   did("mean");
   say("said", [["said.mean_moved", { k: k + 1, at: pair(S.view[k].mean, 3), loglik: fixed(S.loglik, 2) }]]);
   render();
@@ -244,6 +250,7 @@ const rounded = (x) => Number(x.toPrecision(4));
 
 function take(found) {
   for (const name of ["model", "view", "states", "loglik"]) if (name in found) S[name] = found[name];
+  S.narrow = S.held = null; // they were of another model
   S.component = Math.min(S.component, S.view.length - 1);
 }
 
@@ -263,12 +270,14 @@ function noModel() {
   return true;
 }
 
-async function begin(quietly = false) {
+async function begin() {
   if (noPoints()) return;
+  const found = await ask("begin", posed({ start: S.start }));
   forget();
-  take(await ask("begin", posed({ start: S.start })));
+  take(found);
   S.curve = [S.loglik];
-  if (!quietly) did("begin");
+  S.begun = S.start;
+  did("begin");
   say("said", [["said.begun", { k: S.k, loglik: fixed(S.loglik, 2) }]]);
   render();
   await refreshKmeans();
@@ -301,7 +310,6 @@ async function mStep() {
   take(found);
   S.curve = [...S.curve, S.loglik];
   S.fresh = false;
-  S.narrow = null;
   S.reason = found.converged ? "converged" : null;
   did("m");
   await glide(from);
@@ -325,6 +333,15 @@ async function run() {
   if (noModel()) return;
   S.running = true;
   render();
+  try {
+    await runOn();
+  } finally { // also where the server does not answer
+    S.running = false;
+    render();
+  }
+}
+
+async function runOn() {
   const first = S.curve.length ? S.curve.at(-1) : S.loglik;
   let made = 0;
   let reason, lately;
@@ -354,7 +371,6 @@ async function run() {
   else S.reason = reason;
   S.shared = await ask("share", withModel());
   S.fresh = true;
-  S.narrow = null;
   const numbers = { passes: made, before: fixed(first, 2), loglik: fixed(S.loglik, 2), gain: sig(S.loglik - first, 4),
     lately: lately === null ? "" : sig(Math.max(lately, 0), 3), window: setup.window, tol: setup.tol };
   const how = reason === "converged" && !(lately < setup.tol && lately !== null) ? "still" : reason;
@@ -377,6 +393,7 @@ async function stepBack() {
     return;
   }
   Object.assign(S, before);
+  S.narrow = S.held = null;
   S.component = Math.min(S.component, S.view.length - 1);
   say("said", [["said.back", { loglik: fixed(S.loglik, 2) }]]);
   render();
@@ -386,10 +403,10 @@ async function stepBack() {
 
 // Another K or family is another question: what there was is no answer to it.
 function asked(next) {
-  Object.assign(S, next);
-  forget();
-  S.kmeans = null;
   act(async () => {
+    Object.assign(S, next);
+    forget();
+    S.kmeans = null;
     if (S.points.length) say("said", [["said.asked", {}]]);
     await refreshKmeans();
     render();
@@ -478,7 +495,7 @@ async function lookOn() {
       const model = S.model;
       const found = model ? await ask("look", { model, at: place }) : null;
       if (model !== S.model) continue; // another look follows
-      S.look = found;
+      S.look = found && { ...found, place, name };
       if (found) did("look");
       renderLook();
       checkLesson();
@@ -498,8 +515,9 @@ async function lookAgain() {
 }
 
 function speakLook() {
-  const at = pair(S.lookAt.place, 3);
-  const where = S.lookAt.name === null ? ["spoken.place", { at }] : ["spoken.point", { n: S.lookAt.name + 1, total: S.points.length, at }];
+  const { place, name } = S.look ?? S.lookAt;
+  const at = pair(place, 3);
+  const where = name === null ? ["spoken.place", { at }] : ["spoken.point", { n: name + 1, total: S.points.length, at }];
   const shares = S.look ? S.look.responsibilities.map((r, k) => ["spoken.share", { k: k + 1, r: fixed(r, 2) }]) : [];
   say("spoken", [where, ...shares]);
 }
@@ -535,15 +553,17 @@ function marker(k, x, y, r) {
     const a = turn + (2 * Math.PI * i) / corners;
     return `${i ? "L" : "M"}${(x + size * r * Math.sin(a)).toFixed(2)} ${(y - size * r * Math.cos(a)).toFixed(2)}`;
   }).join("") + "Z";
-  const star = (turn) => Array.from({ length: 8 }, (_, i) => {
-    const a = turn + (Math.PI * i) / 4, s = i % 2 ? 0.5 : 1.25;
+  const star = (turn, tips = 4, waist = 0.5) => Array.from({ length: 2 * tips }, (_, i) => {
+    const a = turn + (Math.PI * i) / tips, s = i % 2 ? waist : 1.25;
     return `${i ? "L" : "M"}${(x + s * r * Math.sin(a)).toFixed(2)} ${(y - s * r * Math.cos(a)).toFixed(2)}`;
   }).join("") + "Z";
   return [
     `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`,
     polygon(0, 3, 1.3), polygon(Math.PI / 4, 4, 1.25), polygon(0, 4, 1.3), polygon(Math.PI, 3, 1.3),
     star(0), star(Math.PI / 4), polygon(0, 5, 1.2),
-  ][k % 8];
+    // From the ninth on colours come again, but no symbol does.
+    star(0, 3), star(Math.PI, 3), polygon(Math.PI / 2, 3, 1.3), star(0, 6, 0.7),
+  ][k % 12];
 }
 
 function ticks(low, high, count) {
@@ -765,8 +785,7 @@ function renderLook() {
     $("bayes-said").replaceChildren();
     return;
   }
-  const { place, name } = S.lookAt;
-  const l = S.look;
+  const l = S.look, { place, name } = l;
   put($("bayes-at"), name === null ? word("bayes.place", { at: pair(place) }) : word("bayes.point", { n: name + 1, at: pair(place) }));
   const head = make("thead");
   const columns = ["component", "weight", "distance", "density", "product", "share"];
@@ -839,7 +858,8 @@ function renderNarrow() {
   rows.forEach((one, i) => cells(body, "td", [sig(one.deviation, 3), fixed(one.loglik, 2),
     i ? (one.loglik > rows[i - 1].loglik ? "+" : "") + fixed(one.loglik - rows[i - 1].loglik, 2) : ""]));
   table.append(head, body);
-  box.append(table, make("p", {}, word("narrow.end", { points })));
+  const grows = rows.at(-1).loglik > rows.at(-2).loglik;
+  box.append(table, make("p", {}, word(grows ? "narrow.end" : "narrow.falls", { points })));
 }
 
 function renderControls() {
@@ -908,6 +928,7 @@ function nearestMean(place, reach = 16) {
 
 function goTo(place, aloud, point = nearest(place)) {
   S.cross = clamped(place);
+  S.meant = -1;
   S.near = point;
   lookAt(point >= 0 ? S.points[point] : S.cross, point >= 0 ? point : null, aloud);
   renderCross();
@@ -923,6 +944,7 @@ function showHeld() {
 
 function drop() {
   const { mean, point, to } = S.held;
+  S.held = null;
   act(() => (mean !== undefined ? moveMean(mean, to) : movePoint(point, to)));
 }
 
@@ -931,15 +953,15 @@ let pressed = null;
 function wirePlane() {
   const plane = $("plane");
   plane.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0 || S.running) return;
+    if (event.button !== 0 || !event.isPrimary || S.running) return;
     const handle = event.target.closest(".handle");
     const place = placeOf(event);
     pressed = { x: event.clientX, y: event.clientY, place, moved: false };
     if (handle && S.tool === "put") {
       const mean = handle.dataset.mean, point = handle.dataset.point;
       pressed.held = mean !== undefined ? { mean: Number(mean) } : { point: Number(point) };
-      plane.setPointerCapture(event.pointerId);
     }
+    plane.setPointerCapture(event.pointerId); // to hear of it where it is let go outside
   });
   plane.addEventListener("pointermove", (event) => {
     const place = placeOf(event);
@@ -950,6 +972,7 @@ function wirePlane() {
     } else if (!pressed && within(place) && event.pointerType !== "touch" && !S.running) goTo(place, false);
   });
   plane.addEventListener("pointerup", (event) => {
+    if (!event.isPrimary) return;
     const press = pressed;
     pressed = null;
     if (!press) return;
@@ -995,7 +1018,7 @@ function onKey(event) {
   } else if (event.key === "Delete" || event.key === "Backspace") {
     act(() => removePoint(nearest(S.cross)));
   } else if (event.key.toLowerCase() === "g") {
-    const mean = nearestMean(S.cross), point = nearest(S.cross);
+    const mean = S.meant >= 0 ? S.meant : nearestMean(S.cross), point = nearest(S.cross);
     if (mean < 0 && point < 0) say("said", [["said.none_near", {}]]);
     else {
       S.held = mean >= 0 ? { mean, to: S.view[mean].mean } : { point, to: S.points[point] };
@@ -1008,6 +1031,7 @@ function onKey(event) {
     renderPlane();
   } else if (/^[1-9]$/.test(event.key) && S.view && Number(event.key) <= S.view.length) {
     goTo(S.view[Number(event.key) - 1].mean, true);
+    S.meant = Number(event.key) - 1; // of several means at one place
   } else if (turn && S.points.length) {
     const n = S.points.length;
     const next = S.near < 0 ? (turn > 0 ? 0 : n - 1) : (S.near + turn + n) % n;
@@ -1041,7 +1065,7 @@ const LESSONS = {
     { done: made("run") },
     { done: both(made("mean"), made("run")) },
     { begin: () => prepare({ set: "four", k: 4, start: "crowded", begin: true }), done: made("run") },
-    { done: () => S.start === "k-means++" && (S.did.begin ?? 0) > 0 && (S.did.run ?? 0) > 0 },
+    { done: () => S.begun === "k-means++" && both(made("begin"), made("run"))() },
     {},
   ],
   collapse: [
@@ -1075,7 +1099,7 @@ async function prepare({ set = "", points = null, k, family = "full", start = "k
   else await setPoints({ points, source: null, set: "", plane: setup.board });
   S.cross = middle();
   S.lookAt = null;
-  if (beginning) await begin(true);
+  if (beginning) await begin();
   S.past = [];
   render();
 }
@@ -1108,7 +1132,9 @@ function next() {
     renderLesson();
     return;
   }
-  if (S.step + 1 < steps.length) void goToStep(S.lesson, S.step + 1).then(() => $("lesson-title").focus());
+  const lessons = Object.keys(LESSONS);
+  const to = S.step + 1 < steps.length ? [S.lesson, S.step + 1] : [lessons[lessons.indexOf(S.lesson) + 1], 0];
+  void goToStep(...to).then(() => $("lesson-title").focus());
 }
 
 function checkLesson() {
@@ -1129,8 +1155,9 @@ function renderLesson() {
   const done = asks && stepDone();
   $("lesson-hint").className = done ? "done" : "";
   say("lesson-hint", done ? [["lesson.done", {}]] : asks && S.hint ? [["lesson.not_yet", {}], [`lesson.${key}.hint`, {}]] : []);
-  $("lesson-back").hidden = S.step === 0;
-  $("lesson-next").hidden = S.step + 1 >= steps.length;
+  $("lesson-go").hidden = steps.length === 1;
+  $("lesson-back").setAttribute("aria-disabled", String(S.step === 0));
+  put($("lesson-next"), word(S.step + 1 < steps.length ? "lesson.next" : "lesson.onward"));
   $("lesson-next").setAttribute("aria-disabled", String(asks && !done));
 }
 
@@ -1143,13 +1170,8 @@ function remember() {
   history.replaceState(null, "", url);
 }
 
-async function load(which) {
-  dictionaries[which] ??= await (await fetch(`words.${which}.json`)).json();
-  return dictionaries[which];
-}
-
-async function speak(which) {
-  words = await load(which);
+function speak(which) {
+  words = dictionaries[which];
   language = which;
   document.documentElement.lang = which;
   document.title = word("title");
@@ -1195,20 +1217,24 @@ function wire() {
     await eStep(true);
     await mStep();
   }));
-  click("run", () => {
-    if (S.running) S.running = false;
-    else act(run);
+  click("run", (event) => {
+    if (!S.running) act(run);
+    else if (event.detail < 2) S.running = false; // the second click of a double one stops nothing
   });
   click("back", () => act(stepBack));
   click("undo", () => act(async () => {
     const before = S.undo.pop();
-    if (before) await setPoints(before, false);
-    else say("said", [["said.no_undo", {}]]);
+    if (!before) {
+      say("said", [["said.no_undo", {}]]);
+      return;
+    }
+    if (String(before.plane) !== String(S.plane)) forget(); // in another plane the model means nothing
+    await setPoints(before, false);
   }));
   click("clear", () => act(() => setPoints({ points: [], source: null, set: "", plane: setup.board })));
   click("narrow", () => act(narrow));
-  click("lesson-next", next);
-  click("lesson-back", () => goToStep(S.lesson, S.step - 1));
+  click("lesson-next", (event) => event.detail < 2 && next()); // a double click leaves no step unread
+  click("lesson-back", () => S.step > 0 && goToStep(S.lesson, S.step - 1));
   for (const one of setup.languages) click(`to-${one}`, () => speak(one));
   const change = (id, what) => $(id).addEventListener("change", (event) => what(event.target));
   change("k", (one) => asked({ k: Number(one.value) }));
@@ -1239,14 +1265,16 @@ function wire() {
 }
 
 async function open() {
-  setup = await (await fetch("setup.json")).json();
+  const read = async (name) => (await fetch(name)).json();
+  setup = await read("setup.json");
+  for (const one of setup.languages) dictionaries[one] = await read(`words.${one}.json`);
   const url = new URL(location.href).searchParams;
   const wanted = [url.get("lang"), setup.language, ...navigator.languages.map((one) => one.slice(0, 2))];
   S.plane = setup.board;
   S.cross = middle();
   const lesson = url.get("lesson") in LESSONS ? url.get("lesson") : "first";
   S.lesson = lesson;
-  await speak(wanted.find((one) => setup.languages.includes(one)) ?? "en");
+  speak(wanted.find((one) => setup.languages.includes(one)) ?? "en");
   wire();
   await goToStep(lesson, 0);
 }
