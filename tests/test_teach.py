@@ -463,10 +463,15 @@ def test_few_points_and_many_components_are_answered(family: str) -> None:
 # Words -----------------------------------------------------------------------------------------------------------
 
 
+def scripts() -> str:
+    """All that runs in the page."""
+    return "\n".join((TEACH / f"{one}.js").read_text(encoding="utf-8") for one in server.SCRIPTS)
+
+
 def used_words() -> set[str]:
     """Keys that the page uses; those that are put together from a name are written out by the tables of names."""
     html = (TEACH / "page.html").read_text(encoding="utf-8")
-    script = (TEACH / "page.js").read_text(encoding="utf-8")
+    script = scripts()
     used = set(re.findall(r'data-(?:word|label|prose)="([^"]+)"', html))
     used |= set(re.findall(r'"((?:said|spoken|lesson|curve|bayes|kmeans|board|em|m|states|narrow)\.[a-z_.]+)"', script))
     used |= {f"bayes.{one}" for one in re.findall(r"word\(`bayes\.(\w+)`", script)}
@@ -531,7 +536,7 @@ def test_every_word_is_used_and_every_use_has_a_word() -> None:
     errors = {key for key in known if key.startswith("error.")}
     assert known - used - lessons - errors == set()
     source = (TEACH / "answers.py").read_text(encoding="utf-8") + (TEACH / "server.py").read_text(encoding="utf-8")
-    source += (TEACH / "page.js").read_text(encoding="utf-8")
+    source += scripts()
     named = {f"error.{code}" for code in re.findall(r'"(\w+)"', source)}
     assert errors - named == set()
 
@@ -971,6 +976,203 @@ def test_the_first_lesson_by_keyboard_alone(reading: Any) -> None:
     assert reader.said().startswith("Mean 2 is at")
 
 
+DEEDS: dict[str, list[list[str]]] = {
+    "bad": [
+        ["#e-step"],
+        ["#run"],
+        ["mean", "#run"],
+        ["#run"],
+        ["#start=k-means++", "#begin", "#run"],
+        [],
+    ],
+    "collapse": [
+        ["#run"],
+        ["#narrow"],
+        ["[data-rule=rescue]", "[data-rule=drop]", "[data-rule=raise]"],
+        ["#k=2", "#begin", "#run"],
+        ["#run"],
+        [],
+    ],
+    "kmeans": [
+        ["#with-kmeans"],
+        ["#begin", "#run"],
+        ["#begin", "#run"],
+        ["#family=EII", "#begin", "#run"],
+        ["#begin", "#run"],
+        [],
+    ],
+}
+"""What each step of a lesson asks for."""
+
+
+def moved_by_finger(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Put a finger down, move it bit by bit, and lift it."""
+    devices = page.context.new_cdp_session(page)
+    way = [
+        [{"x": x, "y": y}]
+        for x, y in zip(*(np.linspace(*ends, 8).tolist() for ends in zip(start, end, strict=True)), strict=True)
+    ]
+    for kind, points in (("touchStart", way[0]), *(("touchMove", one) for one in way[1:]), ("touchEnd", [])):
+        devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(20)
+    devices.detach()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "language"), [("mouse", "en"), ("touch", "ja"), ("keys", "ja"), ("keys", "en")])
+def test_every_other_lesson_to_its_end(reading: Any, way: str, language: str) -> None:
+    touch = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if way == "touch" else {}
+    reader = reading(f"?lang={language}", **touch)
+    page = reader.page
+
+    def press(selector: str) -> None:
+        if way == "keys":
+            page.focus(selector)
+            page.keyboard.press(" ")
+        else:
+            getattr(page.locator(selector), "tap" if way == "touch" else "click")()
+        reader.wait()
+
+    def move_a_mean() -> None:
+        if way == "keys":
+            page.focus("#plane")
+            reader.keys("3", "g", "ArrowLeft", "ArrowUp", "Enter")
+        else:
+            page.locator("#plane").scroll_into_view_if_needed()
+            mean, plane = (page.locator(one).bounding_box() for one in ("[data-mean='2'] circle", "#plane"))
+            start = (mean["x"] + 9, mean["y"] + 9)
+            end = (plane["x"] + plane["width"] / 4, plane["y"] + plane["height"] / 4)
+            if way == "touch":
+                moved_by_finger(page, start, end)
+            else:
+                page.mouse.move(*start)
+                page.mouse.down()
+                page.mouse.move(*end)
+                page.mouse.up()
+        reader.wait()
+        assert reader.last("move")[0]["component"] == 2
+
+    for lesson, steps in DEEDS.items():
+        press(f"[data-lesson={lesson}]")
+        for step, deeds in enumerate(steps):
+            assert reader.said("lesson-place") == words(language)["lesson.place"].format(step=step + 1, of=len(steps))
+            for deed in deeds:
+                assert page.get_attribute("#lesson-hint", "class") == "", (lesson, step, deed)
+                selector, _, value = deed.partition("=") if deed.startswith("#") else (deed, "", "")
+                if value:
+                    reader.choose(selector, value)
+                elif deed == "mean":
+                    move_a_mean()
+                else:
+                    press(selector)
+            if deeds:
+                assert page.get_attribute("#lesson-hint", "class") == "done", (lesson, step)
+            press("#lesson-next")
+    # The last lesson leads to free play.
+    assert page.get_attribute("[data-lesson=free]", "aria-current") == "true"
+    assert not page.is_visible("#lesson-next")
+
+
+def test_what_a_lesson_asks_for_counts_in_its_order_only(reading: Any) -> None:
+    reader = reading("?lang=en&lesson=kmeans")
+    page = reader.page
+    page.check("#with-kmeans")
+    reader.wait()
+    reader.next()
+    reader.click("#begin", "#run", "#begin")  # the run was of the model before
+    assert page.get_attribute("#lesson-hint", "class") == ""
+    reader.click("#run")
+    # A double click goes on by one step.
+    page.dblclick("#lesson-next")
+    reader.wait()
+    assert reader.said("lesson-place") == "Step 3 of 6"
+    reader.click("#lesson-back", "#lesson-back", "#lesson-back")
+    assert reader.said("lesson-place") == "Step 1 of 6"
+
+
+def test_whatever_is_chosen_in_the_middle_of_a_run_ends_it(reading: Any) -> None:
+    reader = reading(reduced_motion="no-preference")
+    page = reader.page
+    for selector, value in (("#k", "4"), ("#family", "EVE"), ("#set", "two")):
+        reader.choose("#set", "overlap")
+        reader.choose("#k", "3")
+        reader.click("#begin")
+        page.dblclick("#run")  # of which the second click stops nothing
+        reader.until("document.querySelectorAll('.curve-dot').length > 2")
+        reader.choose(selector, value)
+        assert reader.said("run") == "Run to convergence"
+        assert page.locator("[data-mean]").count() == 0
+        reader.click("#begin")
+        assert reader.said().startswith("Start with K = ")
+        reader.click("#em-step")
+        assert reader.said().startswith("M-step: ")
+
+
+def test_a_mean_that_is_held_goes_with_its_model(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "two")
+    reader.choose("#k", "2")
+    reader.click("#begin")
+    reader.page.focus("#plane")
+    reader.keys("2", "g", "ArrowLeft")
+    reader.choose("#k", "1")
+    reader.page.focus("#plane")
+    reader.keys("ArrowLeft", "Enter")  # and so this puts a point
+    assert reader.said().startswith("Point 81 at")
+
+
+def test_a_press_that_ends_outside_of_the_plane_is_over(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "two")
+    reader.click("#begin")
+    reader.at(0.5, 0.5)
+    reader.page.mouse.down()
+    reader.page.mouse.move(5, 5)
+    reader.page.mouse.up()
+    reader.at(0.3, 0.7)
+    reader.until("document.querySelector('#bayes-at').textContent.startsWith('At ')")
+    before = reader.said("bayes-at")
+    reader.at(0.8, 0.2)
+    reader.until(f"document.querySelector('#bayes-at').textContent !== {json.dumps(before)}")
+    assert reader.page.locator("#plane [data-point]").count() == 80
+
+
+def test_undo_leads_to_another_plane_without_the_model(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "two")
+    reader.choose("#set", "faithful")
+    reader.choose("#k", "2")
+    reader.click("#begin", "#undo")
+    assert reader.page.locator("#plane [data-point]").count() == 80
+    assert reader.page.locator("[data-mean]").count() == 0
+    reader.click("#undo", "#undo")  # as often as there is anything, and once more
+    assert reader.page.get_attribute("#undo", "aria-disabled") == "true"
+    assert "nothing to undo" in reader.said()
+
+
+def test_no_two_of_twelve_components_look_alike(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "overlap")
+    reader.choose("#k", "12")
+    reader.click("#begin")
+    symbols = reader.page.eval_on_selector_all("#states .dot", "all => all.map((one) => one.getAttribute('d'))")
+    assert len(set(symbols)) == 12
+
+
+def test_a_low_window_shows_the_whole_plane(reading: Any) -> None:
+    page = reading(viewport={"width": 740, "height": 360}).page
+    assert page.locator("#plane").bounding_box()["height"] < 300
+    page.set_viewport_size({"width": 740, "height": 1000})
+    page.wait_for_timeout(200)
+    assert page.locator("#plane").bounding_box()["height"] > 500
+
+
+def test_what_is_chosen_shows_where_colours_are_forced(reading: Any) -> None:
+    page = reading(forced_colors="active").page
+    ground = "(one) => getComputedStyle(one).backgroundColor"
+    assert page.eval_on_selector("#to-en", ground) != page.eval_on_selector("#to-ja", ground)
+
+
 def test_the_numbers_under_the_pointer_are_those_of_scipy(reading: Any) -> None:
     reader = reading()
     reader.choose("#set", "overlap")
@@ -1256,6 +1458,18 @@ def test_a_server_that_is_gone_is_said(browser: Any) -> None:
         page.route("**/ask", lambda route: route.abort())
         page.select_option("#set", "two")
         page.wait_for_selector("#said:has-text('応答しません')")
+        # When there is one again all goes on, also after a run that it broke off.
+        for asks in ("**/nothing", "**/ask"):
+            page.unroute("**/ask")
+            page.select_option("#set", "two")
+            page.click("#begin")
+            page.wait_for_selector("[data-mean]")
+            page.wait_for_selector("main[aria-busy=false]")
+            page.route(asks, lambda route: route.abort())
+            page.click("#run")
+            page.wait_for_selector("main[aria-busy=false]")
+            assert page.inner_text("#run") == words("ja")["em.run"]
+        assert "応答しません" in page.inner_text("#said")
     finally:
         context.close()
         here.shutdown()

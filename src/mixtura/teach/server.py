@@ -33,10 +33,12 @@ HTTP_PORT = 80
 PATIENCE = 60
 """Seconds that a connection may say nothing."""
 
+SCRIPTS = ("page", "state", "text", "asking", "steps", "plane", "tables", "hand", "lessons")
+
 PAGES: dict[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{one}.js": (f"{one}.js", "text/javascript; charset=utf-8") for one in SCRIPTS},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"/words.{one}.json": (f"words.{one}.json", "application/json; charset=utf-8") for one in LANGUAGES},
 }
