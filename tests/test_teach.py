@@ -219,6 +219,30 @@ def test_two_equal_points_take_a_component() -> None:
     assert {one["state"] for one in fine["states"]} == {"ok"}
 
 
+def test_a_lone_point_takes_a_component() -> None:
+    run = asked("run", **begun("outlier", 2))
+    [k] = [k for k, one in enumerate(run["states"]) if one["state"] == "tied"]
+    assert run["states"][k]["effective_n"] == pytest.approx(1)
+    assert run["passes"][-1]["view"][k]["mean"] == pytest.approx([9.2, 7.2])
+    assert asked("fit", **posed("outlier", 2), rule="rescue")["degenerate"]
+
+
+def test_a_single_component_gains_nothing_by_being_narrow() -> None:
+    rows = asked("narrow", **begun("two", 1), component=0)["rows"]
+    assert (np.diff([one["loglik"] for one in rows]) < 0).all()
+
+
+def test_means_at_one_place_are_a_saddle_and_not_a_maximum() -> None:
+    what = begun("four", 4, start="one-place")
+    end = asked("run", **what)["passes"][-1]
+    x, whole = np.array(what["points"]), multivariate_normal(end["view"][0]["mean"], end["view"][0]["covariance"])
+    assert end["loglik"] == pytest.approx(whole.logpdf(x).sum())
+    # Apart by d, and so much narrower that the whole keeps its covariance.
+    d = np.array([0.5, 0.5])
+    halves = [multivariate_normal(whole.mean + one, whole.cov - np.outer(d, d)).logpdf(x) for one in (d, -d)]
+    assert np.logaddexp(*halves).sum() - len(x) * np.log(2) > end["loglik"]
+
+
 def test_a_healthy_fit_is_the_same_under_any_rule() -> None:
     gm = GaussianMixture(2, random_state=0).fit(rows_of("faithful"))
     for rule in ON_DEGENERATE:
@@ -342,6 +366,9 @@ GOOD: dict[str, Any] = {"points": FEW, "k": 1, "family": "full", "model": MODEL}
         ({"ask": "see", **GOOD, "points": [[10**400, 2]]}, "points"),
         ({"ask": "see", **GOOD, "points": [[float("nan"), 2]]}, "points"),
         ({"ask": "see", **GOOD, "points": [[0, 0]] * 2001}, "points"),
+        # As an array of text it would be terabytes.
+        ({"ask": "see", **GOOD, "points": ["x" * 2_000_000] + [""] * 1_000_000}, "points"),
+        ({"ask": "look", "model": MODEL, "at": ["x" * 2_000_000] + [""] * 1_000_000}, "place"),
         ({"ask": "see", **GOOD, "points": [[0, 0], [1e-200, 1]]}, "scale"),
         ({"ask": "see", **GOOD, "k": 0}, "components"),
         ({"ask": "see", **GOOD, "k": 13}, "components"),
@@ -436,10 +463,15 @@ def test_few_points_and_many_components_are_answered(family: str) -> None:
 # Words -----------------------------------------------------------------------------------------------------------
 
 
+def scripts() -> str:
+    """All that runs in the page."""
+    return "\n".join((TEACH / f"{one}.js").read_text(encoding="utf-8") for one in server.SCRIPTS)
+
+
 def used_words() -> set[str]:
     """Keys that the page uses; those that are put together from a name are written out by the tables of names."""
     html = (TEACH / "page.html").read_text(encoding="utf-8")
-    script = (TEACH / "page.js").read_text(encoding="utf-8")
+    script = scripts()
     used = set(re.findall(r'data-(?:word|label|prose)="([^"]+)"', html))
     used |= set(re.findall(r'"((?:said|spoken|lesson|curve|bayes|kmeans|board|em|m|states|narrow)\.[a-z_.]+)"', script))
     used |= {f"bayes.{one}" for one in re.findall(r"word\(`bayes\.(\w+)`", script)}
@@ -493,6 +525,7 @@ def test_each_language_is_itself() -> None:
         *("and", "Rubin", "Tab", "Enter", "Shift", "Delete", "PageDown", "PageUp", "Escape", "rescue", "drop", "raise"),
         *("ValueError", "JSON", "Content", "Type", "Length", "application", "json", "http", "mixtura", "teach", "log"),
         *("ask", "points", "component", "family", "start", "set", "rule", "seed", "model", "history", "source", "exp"),
+        *("HTTP", "GET", "HEAD", "POST"),
     }
 
 
@@ -503,7 +536,7 @@ def test_every_word_is_used_and_every_use_has_a_word() -> None:
     errors = {key for key in known if key.startswith("error.")}
     assert known - used - lessons - errors == set()
     source = (TEACH / "answers.py").read_text(encoding="utf-8") + (TEACH / "server.py").read_text(encoding="utf-8")
-    source += (TEACH / "page.js").read_text(encoding="utf-8")
+    source += scripts()
     named = {f"error.{code}" for code in re.findall(r'"(\w+)"', source)}
     assert errors - named == set()
 
@@ -573,6 +606,12 @@ def test_an_answer_over_http_is_the_same(served: server.Server) -> None:
         ("POST", "/ask", b"{}", {**JSON, "Content-Length": "x"}, 411, "length"),
         ("POST", "/ask", b"{}", {**JSON, "Content-Length": "-1"}, 411, "length"),
         ("POST", "/ask", b"{}", {**JSON, "Content-Length": "999999999"}, 413, "size"),
+        ("POST", "/ask", b"{}", {**JSON, "Content-Length": "9" * 5000}, 413, "size"),
+        ("PUT", "/ask", b"{}", JSON, 501, "protocol"),
+        ("OPTIONS", "/ask", None, {"Origin": "http://evil.example"}, 501, "protocol"),
+        ("GET", "/" + "a" * 70_000, None, {}, 414, "protocol"),
+        ("GET", "/%2e%2e/answers.py", None, {}, 404, "address"),
+        ("GET", "/..%2fanswers.py", None, {}, 404, "address"),
         ("POST", "/elsewhere", b"{}", JSON, 404, "address"),
         ("GET", "/../answers.py", None, {}, 404, "address"),
         ("GET", "/answers.py", None, {}, 404, "address"),
@@ -608,6 +647,35 @@ def test_its_own_page_may_ask(served: server.Server, name: str) -> None:
     own = f"{name}:{served.server_port}"
     headers = {**JSON, "Host": own, "Origin": f"http://{own}"}
     assert spoken(served, "POST", "/ask", b'{"ask": "points", "set": "two"}', headers)[0] == 200
+
+
+def test_a_browser_leaves_out_the_port_of_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server.Server(0) as here:
+        assert "127.0.0.1" not in here.hosts
+        monkeypatch.setattr(here, "server_port", 80)
+        assert {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"} == set(here.hosts)
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "status"), [("/", "Host: evil.example\r\n", 403), ("http://[", "", 404), ("/", "", 200)]
+)
+def test_what_no_client_would_send(served: server.Server, target: str, more: str, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", served.server_port), timeout=20) as connection:
+        head = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{served.server_port}\r\n{more}\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_who_says_nothing_keeps_nobody_waiting(served: server.Server) -> None:
+    head = f"POST /ask HTTP/1.1\r\nHost: 127.0.0.1:{served.server_port}\r\nContent-Type: application/json\r\n"
+    silent = [socket.create_connection(("127.0.0.1", served.server_port), timeout=20) for _ in range(20)]
+    try:
+        for one in silent:
+            one.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        assert spoken(served, "POST", "/ask", b'{"ask": "points", "set": "two"}', JSON)[0] == 200
+    finally:
+        for one in silent:
+            one.close()
 
 
 def test_a_mistake_of_ours_is_no_traceback_to_the_page(
@@ -832,7 +900,7 @@ def test_the_first_lesson_by_mouse(reading: Any) -> None:
     assert reader.said().startswith("Converged.")
     reader.next()
     assert reader.said("lesson-place") == "Step 10 of 10"
-    assert not page.is_visible("#lesson-next")
+    assert reader.said("lesson-next") == "Next lesson"
     # The curve is that of the server, and never falls.
     request, answered = reader.last("run")
     assert answered["passes"][-1]["loglik"] >= answered["passes"][0]["loglik"]
@@ -906,6 +974,203 @@ def test_the_first_lesson_by_keyboard_alone(reading: Any) -> None:
     assert request["component"] == 1
     assert request["to"][0] == pytest.approx(request["model"]["means"][1][0] - 0.5, abs=0.01)
     assert reader.said().startswith("Mean 2 is at")
+
+
+DEEDS: dict[str, list[list[str]]] = {
+    "bad": [
+        ["#e-step"],
+        ["#run"],
+        ["mean", "#run"],
+        ["#run"],
+        ["#start=k-means++", "#begin", "#run"],
+        [],
+    ],
+    "collapse": [
+        ["#run"],
+        ["#narrow"],
+        ["[data-rule=rescue]", "[data-rule=drop]", "[data-rule=raise]"],
+        ["#k=2", "#begin", "#run"],
+        ["#run"],
+        [],
+    ],
+    "kmeans": [
+        ["#with-kmeans"],
+        ["#begin", "#run"],
+        ["#begin", "#run"],
+        ["#family=EII", "#begin", "#run"],
+        ["#begin", "#run"],
+        [],
+    ],
+}
+"""What each step of a lesson asks for."""
+
+
+def moved_by_finger(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Put a finger down, move it bit by bit, and lift it."""
+    devices = page.context.new_cdp_session(page)
+    way = [
+        [{"x": x, "y": y}]
+        for x, y in zip(*(np.linspace(*ends, 8).tolist() for ends in zip(start, end, strict=True)), strict=True)
+    ]
+    for kind, points in (("touchStart", way[0]), *(("touchMove", one) for one in way[1:]), ("touchEnd", [])):
+        devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(20)
+    devices.detach()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("way", "language"), [("mouse", "en"), ("touch", "ja"), ("keys", "ja"), ("keys", "en")])
+def test_every_other_lesson_to_its_end(reading: Any, way: str, language: str) -> None:
+    touch = {"viewport": PHONE, "has_touch": True, "is_mobile": True} if way == "touch" else {}
+    reader = reading(f"?lang={language}", **touch)
+    page = reader.page
+
+    def press(selector: str) -> None:
+        if way == "keys":
+            page.focus(selector)
+            page.keyboard.press(" ")
+        else:
+            getattr(page.locator(selector), "tap" if way == "touch" else "click")()
+        reader.wait()
+
+    def move_a_mean() -> None:
+        if way == "keys":
+            page.focus("#plane")
+            reader.keys("3", "g", "ArrowLeft", "ArrowUp", "Enter")
+        else:
+            page.locator("#plane").scroll_into_view_if_needed()
+            mean, plane = (page.locator(one).bounding_box() for one in ("[data-mean='2'] circle", "#plane"))
+            start = (mean["x"] + 9, mean["y"] + 9)
+            end = (plane["x"] + plane["width"] / 4, plane["y"] + plane["height"] / 4)
+            if way == "touch":
+                moved_by_finger(page, start, end)
+            else:
+                page.mouse.move(*start)
+                page.mouse.down()
+                page.mouse.move(*end)
+                page.mouse.up()
+        reader.wait()
+        assert reader.last("move")[0]["component"] == 2
+
+    for lesson, steps in DEEDS.items():
+        press(f"[data-lesson={lesson}]")
+        for step, deeds in enumerate(steps):
+            assert reader.said("lesson-place") == words(language)["lesson.place"].format(step=step + 1, of=len(steps))
+            for deed in deeds:
+                assert page.get_attribute("#lesson-hint", "class") == "", (lesson, step, deed)
+                selector, _, value = deed.partition("=") if deed.startswith("#") else (deed, "", "")
+                if value:
+                    reader.choose(selector, value)
+                elif deed == "mean":
+                    move_a_mean()
+                else:
+                    press(selector)
+            if deeds:
+                assert page.get_attribute("#lesson-hint", "class") == "done", (lesson, step)
+            press("#lesson-next")
+    # The last lesson leads to free play.
+    assert page.get_attribute("[data-lesson=free]", "aria-current") == "true"
+    assert not page.is_visible("#lesson-next")
+
+
+def test_what_a_lesson_asks_for_counts_in_its_order_only(reading: Any) -> None:
+    reader = reading("?lang=en&lesson=kmeans")
+    page = reader.page
+    page.check("#with-kmeans")
+    reader.wait()
+    reader.next()
+    reader.click("#begin", "#run", "#begin")  # the run was of the model before
+    assert page.get_attribute("#lesson-hint", "class") == ""
+    reader.click("#run")
+    # A double click goes on by one step.
+    page.dblclick("#lesson-next")
+    reader.wait()
+    assert reader.said("lesson-place") == "Step 3 of 6"
+    reader.click("#lesson-back", "#lesson-back", "#lesson-back")
+    assert reader.said("lesson-place") == "Step 1 of 6"
+
+
+def test_whatever_is_chosen_in_the_middle_of_a_run_ends_it(reading: Any) -> None:
+    reader = reading(reduced_motion="no-preference")
+    page = reader.page
+    for selector, value in (("#k", "4"), ("#family", "EVE"), ("#set", "two")):
+        reader.choose("#set", "overlap")
+        reader.choose("#k", "3")
+        reader.click("#begin")
+        page.dblclick("#run")  # of which the second click stops nothing
+        reader.until("document.querySelectorAll('.curve-dot').length > 2")
+        reader.choose(selector, value)
+        assert reader.said("run") == "Run to convergence"
+        assert page.locator("[data-mean]").count() == 0
+        reader.click("#begin")
+        assert reader.said().startswith("Start with K = ")
+        reader.click("#em-step")
+        assert reader.said().startswith("M-step: ")
+
+
+def test_a_mean_that_is_held_goes_with_its_model(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "two")
+    reader.choose("#k", "2")
+    reader.click("#begin")
+    reader.page.focus("#plane")
+    reader.keys("2", "g", "ArrowLeft")
+    reader.choose("#k", "1")
+    reader.page.focus("#plane")
+    reader.keys("ArrowLeft", "Enter")  # and so this puts a point
+    assert reader.said().startswith("Point 81 at")
+
+
+def test_a_press_that_ends_outside_of_the_plane_is_over(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "two")
+    reader.click("#begin")
+    reader.at(0.5, 0.5)
+    reader.page.mouse.down()
+    reader.page.mouse.move(5, 5)
+    reader.page.mouse.up()
+    reader.at(0.3, 0.7)
+    reader.until("document.querySelector('#bayes-at').textContent.startsWith('At ')")
+    before = reader.said("bayes-at")
+    reader.at(0.8, 0.2)
+    reader.until(f"document.querySelector('#bayes-at').textContent !== {json.dumps(before)}")
+    assert reader.page.locator("#plane [data-point]").count() == 80
+
+
+def test_undo_leads_to_another_plane_without_the_model(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "two")
+    reader.choose("#set", "faithful")
+    reader.choose("#k", "2")
+    reader.click("#begin", "#undo")
+    assert reader.page.locator("#plane [data-point]").count() == 80
+    assert reader.page.locator("[data-mean]").count() == 0
+    reader.click("#undo", "#undo")  # as often as there is anything, and once more
+    assert reader.page.get_attribute("#undo", "aria-disabled") == "true"
+    assert "nothing to undo" in reader.said()
+
+
+def test_no_two_of_twelve_components_look_alike(reading: Any) -> None:
+    reader = reading()
+    reader.choose("#set", "overlap")
+    reader.choose("#k", "12")
+    reader.click("#begin")
+    symbols = reader.page.eval_on_selector_all("#states .dot", "all => all.map((one) => one.getAttribute('d'))")
+    assert len(set(symbols)) == 12
+
+
+def test_a_low_window_shows_the_whole_plane(reading: Any) -> None:
+    page = reading(viewport={"width": 740, "height": 360}).page
+    assert page.locator("#plane").bounding_box()["height"] < 300
+    page.set_viewport_size({"width": 740, "height": 1000})
+    page.wait_for_timeout(200)
+    assert page.locator("#plane").bounding_box()["height"] > 500
+
+
+def test_what_is_chosen_shows_where_colours_are_forced(reading: Any) -> None:
+    page = reading(forced_colors="active").page
+    ground = "(one) => getComputedStyle(one).backgroundColor"
+    assert page.eval_on_selector("#to-en", ground) != page.eval_on_selector("#to-ja", ground)
 
 
 def test_the_numbers_under_the_pointer_are_those_of_scipy(reading: Any) -> None:
@@ -1193,6 +1458,18 @@ def test_a_server_that_is_gone_is_said(browser: Any) -> None:
         page.route("**/ask", lambda route: route.abort())
         page.select_option("#set", "two")
         page.wait_for_selector("#said:has-text('応答しません')")
+        # When there is one again all goes on, also after a run that it broke off.
+        for asks in ("**/nothing", "**/ask"):
+            page.unroute("**/ask")
+            page.select_option("#set", "two")
+            page.click("#begin")
+            page.wait_for_selector("[data-mean]")
+            page.wait_for_selector("main[aria-busy=false]")
+            page.route(asks, lambda route: route.abort())
+            page.click("#run")
+            page.wait_for_selector("main[aria-busy=false]")
+            assert page.inner_text("#run") == words("ja")["em.run"]
+        assert "応答しません" in page.inner_text("#said")
     finally:
         context.close()
         here.shutdown()

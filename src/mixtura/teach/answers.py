@@ -133,22 +133,20 @@ def _posed(request: Mapping[str, Any]) -> Posed:
 
 
 def _points(request: Mapping[str, Any]) -> Array:
-    points = _numbers(request.get("points"), "points")
-    if points.ndim != 2 or points.shape[1] != 2 or not 1 <= len(points) <= MOST_POINTS:
+    rows = request.get("points")
+    if not (isinstance(rows, list) and 1 <= len(rows) <= MOST_POINTS and all(_are_numbers(one, 2) for one in rows)):
         raise Refusal("points", most=MOST_POINTS, furthest=FURTHEST)
-    return points
+    return np.array(rows, dtype=np.float64)
 
 
-def _numbers(value: Any, code: str) -> Array:
-    """An array of finite numbers; ``code`` is that of the refusal."""
-    try:
-        array = np.array(value)
-        fine = array.dtype.kind in "iuf" and bool((np.abs(array.astype(np.float64)) <= FURTHEST).all())
-    except (TypeError, ValueError, OverflowError):
-        fine = False
-    if not fine:
-        raise Refusal(code, most=MOST_POINTS, furthest=FURTHEST)
-    return array.astype(np.float64)
+def _are_numbers(value: Any, n: int) -> bool:
+    """Whether it is a list of so many numbers that are not too large."""
+    # Before NumPy sees it, which would make an array of however much text.
+    return isinstance(value, list) and len(value) == n and all(_is_number(one) for one in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= FURTHEST
 
 
 def _count(request: Mapping[str, Any], name: str, least: int, most: int, code: str) -> int:
@@ -200,10 +198,10 @@ def _posed_with_model(request: Mapping[str, Any]) -> tuple[Posed, Mixture]:
 
 
 def _place(request: Mapping[str, Any], name: str) -> Array:
-    place = _numbers(request.get(name), "place")
-    if place.shape != (2,):
+    place = request.get(name)
+    if not _are_numbers(place, 2):
         raise Refusal("place", furthest=FURTHEST)
-    return place
+    return np.array(place, dtype=np.float64)
 
 
 def _history(request: Mapping[str, Any]) -> list[float]:
@@ -447,12 +445,12 @@ def kmeans(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _source(request: Mapping[str, Any], n: int) -> NDArray[np.intp] | None:
-    if request.get("source") is None:
+    source = request.get("source")
+    if source is None:
         return None
-    source = _numbers(request["source"], "source")
-    if source.shape != (n,) or not np.isin(source, np.arange(MOST_COMPONENTS)).all():
+    if not _are_numbers(source, n) or not set(source) <= set(range(MOST_COMPONENTS)):
         raise Refusal("source", n=n, most=MOST_COMPONENTS)
-    return source.astype(np.intp)
+    return np.array(source, dtype=np.intp)
 
 
 def _matched(labels: NDArray[np.intp], others: NDArray[np.intp], k: int) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from socketserver import TCPServer
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -26,13 +27,18 @@ from mixtura.teach.answers import LANGUAGES, Refusal, answer, setup, words
 HOST = "127.0.0.1"
 MOST_BYTES = 4_000_000
 """Of a question: 2,000 points and a model of twelve components take a twentieth."""
+MOST_DIGITS = 20
+"""Of the length of a question."""
+HTTP_PORT = 80
 PATIENCE = 60
 """Seconds that a connection may say nothing."""
+
+SCRIPTS = ("page", "state", "text", "asking", "steps", "plane", "tables", "hand", "lessons")
 
 PAGES: dict[str, tuple[str, str]] = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{one}.js": (f"{one}.js", "text/javascript; charset=utf-8") for one in SCRIPTS},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     **{f"/words.{one}.json": (f"words.{one}.json", "application/json; charset=utf-8") for one in LANGUAGES},
 }
@@ -43,6 +49,7 @@ HEADERS = {
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -63,6 +70,11 @@ class Server(ThreadingHTTPServer):
             said = getattr(error, "strerror", None) or str(error)
             raise ValueError(f"cannot serve on port {port} ({said}): choose another with --port") from error
 
+    def server_bind(self) -> None:
+        """Bind, and ask no name server what this machine is called, which may take its time."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, int(self.server_address[1])
+
     @property
     def address(self) -> str:
         return f"http://{HOST}:{self.server_port}/"
@@ -70,7 +82,9 @@ class Server(ThreadingHTTPServer):
     @property
     def hosts(self) -> tuple[str, ...]:
         """What a browser on this machine calls this server."""
-        return tuple(f"{name}:{self.server_port}" for name in (HOST, "localhost"))
+        names = (HOST, "localhost")
+        # Browsers leave the port of HTTP out.
+        return (*(f"{name}:{self.server_port}" for name in names), *(names if self.server_port == HTTP_PORT else ()))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of connections that break off, as they do where a page is left; anything else is an error."""
@@ -85,11 +99,13 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "mixtura", ""
     timeout = PATIENCE
+    # Head and body are sent one after the other: the body would wait some 40 ms for word that the head has come.
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         if not self._welcome():
             return
-        path = urlsplit(self.path).path
+        path = self._path
         if path == "/setup.json":
             self._send(HTTPStatus.OK, {**setup(), "language": self.server.language})
         elif path in PAGES:
@@ -105,18 +121,33 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if not self._welcome():
             return
-        if urlsplit(self.path).path != "/ask":
+        length = self.headers.get("Content-Length") or ""
+        if self._path != "/ask":
             self._refuse(HTTPStatus.NOT_FOUND, "address")
         elif self.headers.get_content_type() != "application/json":
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "type")
-        elif not (self.headers.get("Content-Length") or "").isdecimal():
+        elif not length.isdecimal():
             self._refuse(HTTPStatus.LENGTH_REQUIRED, "length")
-        elif int(self.headers["Content-Length"]) > MOST_BYTES:
+        # Thousands of digits would be no integer to Python either.
+        elif len(length) > MOST_DIGITS or int(length) > MOST_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size", most=MOST_BYTES)
         else:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(length))
             self.close_connection = self.headers.get("Connection", "").lower() == "close"
             self._answer(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request that this server knows as anything else is refused."""
+        self.close_connection = True
+        self._refuse(HTTPStatus(code), "protocol")
+
+    @property
+    def _path(self) -> str:
+        """What is asked for, without a query; empty if that is no address at all."""
+        try:
+            return urlsplit(self.path).path
+        except ValueError:
+            return ""
 
     def _answer(self, body: bytes) -> None:
         try:
@@ -140,7 +171,8 @@ class Handler(BaseHTTPRequestHandler):
         """Whether the request is from this machine's own page; if not it is refused."""
         origin = self.headers.get("Origin")
         own = [f"http://{host}" for host in self.server.hosts]
-        if self.headers.get("Host") in self.server.hosts and (origin is None or origin in own):
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) == 1 and hosts[0] in self.server.hosts and (origin is None or origin in own):
             return True
         self.close_connection = True
         self._refuse(HTTPStatus.FORBIDDEN, "host", host=self.server.hosts[0])

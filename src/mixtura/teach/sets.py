@@ -77,7 +77,7 @@ def ring() -> PointSet:
 
 def outlier() -> PointSet:
     """A group, and one point far from it."""
-    group = _groups(7, (60, (3.4, 3.2), (0.9, 0.3, 0.7)))
+    group = _groups(11, (60, (2.6, 2.4), (0.5, 0.2, 0.4)))
     return PointSet(read_only(np.concatenate([group.points, [[9.2, 7.2]]])))
 
 
