@@ -20,6 +20,7 @@ import pytest
 import mixtura
 from mixtura import plot
 from mixtura.cli import _parser
+from mixtura.teach.answers import words
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -159,6 +160,39 @@ def test_notebooks_run(page, run):
 def test_the_tutorial_is_the_same_in_both_languages():
     assert cells(TUTORIAL) == cells(TRANSLATED)
     assert len(cells(TUTORIAL)) > 5
+
+
+ONE_WORD = {
+    "退化": "縮退",
+    "噴出": "噴火",
+    "重み付き平均": "加重平均",
+    "局所最適解": "局所解|局所最適な解",
+    "0とおく": "0と置く",
+    "とおり": "その通り|次の通り",
+    "わか": "(?<!成)分か[らりるっ]",
+    "共分散行列の型": "共分散の型|共分散(?:行列)?の種類",
+    "k-means法": r"k-means(?!法|\+\+|`)(?=[はがをのでと、。])",
+    "パラメータ": "パラメーター",
+    "ポインタ": "ポインター",
+    "サーバ": "サーバー",
+    "1つ": "[一二三四]つ",
+}
+"""What the Japanese texts say for a thing, and what they do not."""
+
+
+JAPANESE = "\n".join([CELL.sub("", TRANSLATED.read_text(encoding="utf-8")), *words("ja").values()])
+"""The tutorial without its cells, and the page that teaches."""
+
+
+@pytest.mark.parametrize("wanted", ONE_WORD)
+def test_the_japanese_texts_have_one_word_for_one_thing(wanted):
+    assert wanted in JAPANESE
+    assert re.findall(f".{{0,8}}(?:{ONE_WORD[wanted]}).{{0,8}}", JAPANESE) == []
+
+
+def test_the_japanese_texts_have_no_space_beside_latin_letters():
+    assert re.findall(".{0,8}[ぁ-ヶ一-龠。、] [A-Za-z0-9`$].{0,8}", JAPANESE) == []
+    assert re.findall(".{0,8}[A-Za-z0-9`$] [ぁ-ヶ一-龠].{0,8}", JAPANESE) == []
 
 
 def test_old_faithful_has_two_clusters_whoever_chooses(run):

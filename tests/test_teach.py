@@ -529,6 +529,21 @@ def test_each_language_is_itself() -> None:
     }
 
 
+def test_what_a_japanese_lesson_quotes_is_on_the_page() -> None:
+    japanese = words("ja")
+    shown = tuple(one for key, one in japanese.items() if not key.startswith(("lesson.", "said.")))
+    shown += (japanese["lesson.next"],)
+    quoted = {
+        name
+        for key, one in japanese.items()
+        if key.startswith(("lesson.", "said."))
+        for name in re.findall("「(.*?)」", one)
+    }
+    assert len(quoted) > 10
+    # The verdict of a run is no name of a button.
+    assert {name for name in quoted if not any(one.startswith(name) for one in shown)} <= {"収束"}
+
+
 def test_every_word_is_used_and_every_use_has_a_word() -> None:
     known, used = set(words("en")), used_words()
     assert used - known == set()
