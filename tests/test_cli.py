@@ -78,7 +78,8 @@ def test_demo(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "made" / "for it"
     status, out, err = run("demo", "--out", folder)
     assert (status, err) == (0, "")
-    assert sorted(os.listdir(folder)) == ["faithful.html", "faithful.json", "faithful.png"]
+    assert sorted(os.listdir(folder)) == ["faithful.csv", "faithful.html", "faithful.json", "faithful.png"]
+    assert (folder / "faithful.csv").read_bytes() == Path(FAITHFUL).read_bytes()
     for name in os.listdir(folder):
         assert str(folder / name) in out
     assert (folder / "faithful.png").read_bytes().startswith(b"\x89PNG")
@@ -214,6 +215,8 @@ def test_fit_with_gaps_is_the_fit_of_the_estimator(run: Run, gaps: Path, tmp_pat
     status, printed, err = run("fit", gaps, "-k", 2, "--json", "--out", out, "--plot", picture)
     assert status == 0
     assert err == (
+        "mixtura: left out what holds no numbers: kind (string); "
+        "where they should be, a missing one is an empty cell or NA\n"
         "mixtura: 33 of 544 values are missing: rows count by what is known of them; of 1 row nothing is known\n"
     )
     rows = read_table(gaps).x
@@ -234,10 +237,27 @@ def test_a_column_without_values_that_is_left_out_is_named(run: Run, tmp_path: P
     frame.to_csv(tmp_path / "note.csv", index=False)
     for command in ("fit", "select"):
         status, printed, err = run(command, tmp_path / "note.csv", "-k", 1)
-        assert (status, err) == (0, "mixtura: left out note: no values\n")
+        assert (status, err) == (0, "mixtura: left out what holds no numbers: note (no values)\n")
         assert "272 rows, 2 features" in printed
     _, _, err = run("fit", tmp_path / "note.csv", "-k", 1, "--columns", "eruptions,waiting")
     assert err == ""
+
+
+def test_a_column_of_numbers_with_other_marks_for_gaps_is_not_left_out_in_silence(run: Run, tmp_path: Path) -> None:
+    frame = pd.read_csv(FAITHFUL, dtype=str).assign(day="2020-01-01")
+    frame.loc[7, "eruptions"] = "?"
+    frame.to_csv(tmp_path / "marks.csv")  # with row numbers, of which nothing need be said
+    status, printed, err = run("fit", tmp_path / "marks.csv", "-k", 1)
+    assert status == 0
+    assert err == (
+        "mixtura: left out what holds no numbers: eruptions (string), day (date32[day]); "
+        "where they should be, a missing one is an empty cell or NA\n"
+    )
+    assert "272 rows, 1 feature" in printed
+    wide = pd.DataFrame(dict.fromkeys([f"c{j}" for j in range(30)], "x"), index=range(5)).assign(a=range(5))
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    _, _, err = run("fit", tmp_path / "wide.csv", "-k", 1)
+    assert "c19 (string) and 10 more; " in err
 
 
 def test_predictions_with_gaps_are_the_estimators(run: Run, model: Path, gaps: Path, tmp_path: Path) -> None:
@@ -898,7 +918,7 @@ def test_select_with_gaps_is_the_selection_of_the_library(run: Run, gaps: Path, 
     out = tmp_path / "m.json"
     status, printed, err = run("select", gaps, "-k", "1:3", "--types", "EEE,VVV", "--json", "--out", out)
     assert status == 0
-    assert err.startswith("mixtura: 33 of 544 values are missing: ")
+    assert "mixtura: 33 of 544 values are missing: " in err
     selection = select(read_table(gaps).x, range(1, 4), ["EEE", "VVV"], random_state=0)
     facts = json.loads(printed)
     assert [one["bic"] for one in facts["table"]] == [one["bic"] for one in selection.records]

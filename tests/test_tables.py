@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mixtura import io, reading, tables
+from mixtura import io, reading, scan, tables
 from refusing import names_in, refused
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -152,6 +152,26 @@ def test_names_with_dots_and_spaces(tmp_path: Path) -> None:
         np.testing.assert_array_equal(chosen.x, [[3.0, 1.0]])
 
 
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_semicolons_may_separate_values(tmp_path: Path, decimal: str, encoding: str) -> None:
+    frame = FRAME.assign(kind="a,b", Länge=[1.5, np.nan, 2.0])
+    frame.to_csv(tmp_path / "t.csv", sep=";", decimal=decimal, index=False, encoding=encoding)
+    table = reading.read_table(tmp_path / "t.csv")
+    assert table.names == ("b", "count", "yes", "Länge")
+    np.testing.assert_array_equal(table.x, np.column_stack([NUMBERS, frame["Länge"]]))
+    batches = [batch.x for batch in scan(str(tmp_path / "t.csv"), batch_rows=2)]
+    np.testing.assert_array_equal(np.concatenate(batches), table.x)
+
+
+def test_semicolons_in_names_and_values_do_not_separate(tmp_path: Path) -> None:
+    path = io.write_whole(tmp_path / "t.csv", '"a;b",c;d,note\n1.5,2,"1,5;x"\n')
+    assert reading.read_table(path).names == ("a;b", "c;d")
+    path = io.write_whole(tmp_path / "quoted.csv", '"a,b";"c"\n1,5;2\n')
+    table = reading.read_table(path)
+    assert (table.names, table.x.tolist()) == (("a,b", "c"), [[1.5, 2.0]])
+
+
 def test_row_numbers_are_no_feature(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [1.5, 2.5, 3.5]}).iloc[[2, 0]]
     frame.to_csv(tmp_path / "t.csv")
@@ -215,7 +235,7 @@ def test_npy_without_rows(tmp_path: Path) -> None:
         ("", "is not a table: Empty CSV file"),
         ("\n\n", "is not a table: "),
         ("a,b\n", "has no numeric columns to use, but 'a' (no values), 'b' (no values)"),
-        ("a;b\n1;2\n", "has no numeric columns to use, but 'a;b' (string)"),
+        ("a|b\n1|2\n", "has no numeric columns to use, but 'a|b' (string)"),
         ("day\n2020-01-01\n", "'day' (date32[day])"),
         ("a,b\n1,2\n3\n", "line 3 has 1 values, but the lines before have 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3 has 3 values, but the lines before have 2"),

@@ -17,10 +17,11 @@ import sys
 import textwrap
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -32,7 +33,7 @@ from mixtura.engine import Engine, make_engine
 from mixtura.families import ALIASES, FAMILIES, UNIVARIATE
 from mixtura.mixture import model_of_document
 from mixtura.progress import Teller, counted, reading
-from mixtura.reading import Table, feature_names, read_table
+from mixtura.reading import LISTED, Table, feature_names, read_table
 from mixtura.report import plotly_script, reported
 from mixtura.rows import UNKNOWN, AnyArray, Rows
 from mixtura.scanning import Scan, columns_of, found
@@ -138,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = command("fit", _fit, "Fit a mixture to the rows of a table.")
     fit.add_argument("data", metavar="DATA")
-    fit.add_argument("-k", required=True, type=_at_least(1), metavar="K", help="number of components")
+    fit.add_argument(
+        "-k", required=True, type=_at_least(1), metavar="K", help="number of components (mixtura select finds one)"
+    )
     fit.add_argument(
         "--type",
         default="full",
@@ -328,12 +331,14 @@ def _demo(arguments: argparse.Namespace) -> None:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise ValueError(f"cannot make the folder {folder}: {error.strerror}") from error
-    picture, model, page = (os.path.join(folder, f"faithful.{ending}") for ending in ("png", "json", "html"))
+    endings = ("csv", "png", "json", "html")
+    rows, picture, model, page = (os.path.join(folder, f"faithful.{ending}") for ending in endings)
+    io.check_writable(rows)
     _check_picture(picture)
     io.check_writable(model)
     _check_report(page)
     with importlib.resources.as_file(importlib.resources.files("mixtura") / "data") as data:
-        table = read_table(data / "faithful.csv")
+        table = read_table(io.write_whole(rows, (data / "faithful.csv").read_bytes()))
     print(
         f"Old Faithful, a geyser in Yellowstone: {len(table.x)} eruptions, how long each lasted\n"
         "and how long it was until the next, in minutes (Azzalini and Bowman 1990).\n"
@@ -354,7 +359,8 @@ def _demo(arguments: argparse.Namespace) -> None:
     with _progress(f"writing {page}"):
         gm.report(table.x, page)
     print(
-        f"\nWritten:\n  {picture}   the rows with the two components; the log-likelihood per pass\n"
+        f"\nWritten:\n  {rows}   the rows, to try the other commands on\n"
+        f"  {picture}   the rows with the two components; the log-likelihood per pass\n"
         f"  {page}  a report to open in a browser: point at rows, move EM pass by pass, try other models\n"
         f"  {model}  the model, for mixtura show, predict and sample"
     )
@@ -667,19 +673,27 @@ def _read(
     """
     beside = [name for name in (weight, *(errors or ()), labels) if name is not None]
     with _progress(f"reading {data}"):
-        names, nothing_in = columns_of(data, columns, beside)
+        names, without = columns_of(data, columns, beside)
         if errors is not None or labels is not None:
             whole = _joined(found(data), columns, weight, errors, labels)
         else:
             whole, table = None, scan(data, columns, weight=weight)
             rows = held_whole(table)
-    if nothing_in:
-        _say(f"left out {', '.join(nothing_in)}: no values")
+    if without:
+        _say(_left_out(without))
     if whole is not None:
         return whole
     if rows is None:
         return replace(table, columns=names)
     return Table(rows.x.astype(np.float64, copy=False), names, rows.weight)
+
+
+def _left_out(columns: Mapping[str, str]) -> str:
+    """A sentence about columns that are not numbers: a gap in numbers that is written "?" makes text of a column."""
+    held = ", ".join(f"{name} ({what})" for name, what in islice(columns.items(), LISTED))
+    more = f" and {len(columns) - LISTED} more" if len(columns) > LISTED else ""
+    remedy = "; where they should be, a missing one is an empty cell or NA" if "string" in columns.values() else ""
+    return f"left out what holds no numbers: {held}{more}{remedy}"
 
 
 def _joined(paths: Sequence[io.PathLike], columns: Sequence[str] | None, *beside: Any) -> Table:

@@ -6,6 +6,7 @@ becomes NaN.  Whatever is wrong with a file is a ValueError of one sentence that
 
 from __future__ import annotations
 
+import csv as text
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -139,6 +140,7 @@ def read_table(
     ----------
     path : str or path-like
         The ending of the name says what the file is.  Text files have a line of column names first.
+        In a .csv semicolons may stand for commas, and then decimal commas for points.
     columns : sequence of str, optional
         Columns to read, in this order; default all that are numeric, but neither those named below
         nor columns without a name (the row numbers that pandas and R write).  The columns of a .npy
@@ -201,11 +203,12 @@ def read_table(
     )
 
 
-def without_values(file: File, columns: Sequence[str] | None, beside: Sequence[str]) -> list[str]:
-    """Columns that were not chosen because nothing is in them, if nobody named those to be read."""
+def left_out(file: File, columns: Sequence[str] | None, beside: Sequence[str]) -> dict[str, str]:
+    """What the columns hold that were not chosen because it is not numbers, by name, if nobody named those to be
+    read."""
     if columns is not None:
-        return []
-    return [name for name, held in file.other.items() if held == EMPTY and name and name not in beside]
+        return {}
+    return {name: held for name, held in file.other.items() if name not in beside and not _is_row_number(name)}
 
 
 # kinds of files -------------------------------------------------------------------------------------------------------
@@ -215,11 +218,14 @@ def _text(path: Path, delimiter: str) -> File:
     pa = arrow(f"reading {path}")
     from pyarrow import csv
 
+    if separated := _by_semicolons(path, delimiter):
+        delimiter = ";"
+
     words = [*csv.ConvertOptions().null_values, *MISSING]
     words += [spaced for word in words for spaced in (f" {word}", f"{word} ")]  # as numbers may be
 
     @contextmanager
-    def reader(**convert: Any) -> Iterator[Any]:
+    def reader(decimal: str, **convert: Any) -> Iterator[Any]:
         bad: list[Any] = []
 
         def refuse(row: Any) -> str:
@@ -229,8 +235,9 @@ def _text(path: Path, delimiter: str) -> File:
         # One thread knows the number of a line.
         read = csv.ReadOptions(use_threads=False, block_size=TEXT_BYTES)
         parse = csv.ParseOptions(delimiter=delimiter, invalid_row_handler=refuse)
+        options = csv.ConvertOptions(null_values=words, decimal_point=decimal, **convert)
         try:
-            with csv.open_csv(path, read, parse, csv.ConvertOptions(null_values=words, **convert)) as found:
+            with csv.open_csv(path, read, parse, options) as found:
                 yield found
         except pa.ArrowInvalid as error:
             if bad:
@@ -241,12 +248,18 @@ def _text(path: Path, delimiter: str) -> File:
                 ) from None
             raise ValueError(f"{path} is not a table: {one_line(error)}") from None
 
-    with reader() as found:
-        schema = found.schema
+    def schema_with(decimal: str) -> Any:
+        with reader(decimal) as found:
+            return found.schema
+
+    decimal, schema = ".", schema_with(".")
     try:
         names = list(schema.names)
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a table: its column names are not UTF-8 text") from None
+        raise ValueError(f"{path} is not a table: its column names are not UTF-8 text; save it as UTF-8") from None
+    # Where commas are in numbers, semicolons are between them; but not all who write semicolons write such commas.
+    if separated and len(_not_numeric(other := schema_with(","))) < len(_not_numeric(schema)):
+        decimal, schema = ",", other
     if _are_values(names):
         raise ValueError(
             f"the first line of {path} must name the columns, but holds {_listed(names)}: put a line of names before it"
@@ -257,7 +270,7 @@ def _text(path: Path, delimiter: str) -> File:
         truth = pa.bool_()
         types = {name: truth if schema.field(name).type == truth else pa.float64() for name in wanted}
         done = 0
-        with reader(include_columns=wanted, column_types=types) as found:
+        with reader(decimal, include_columns=wanted, column_types=types) as found:
             for block in found:
                 for part in _cut(block, size):
                     yield [_values(part.column(name)) for name in wanted], f"row {done}"
@@ -344,6 +357,17 @@ def _npy(path: Path) -> File:
             yield [part[:, j].astype(kind) for j in index], f"row {begin}"
 
     return File(path, names, {}, n_rows, load)
+
+
+def _by_semicolons(path: Path, delimiter: str) -> bool:
+    """Whether it is semicolons that separate the names in the first line, and not ``delimiter``."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        line = file.readline(TEXT_BYTES)
+
+    def parts(by: str) -> int:
+        return len(next(text.reader([line], delimiter=by), []))
+
+    return parts(delimiter) <= 1 < parts(";")
 
 
 KINDS: dict[str, Callable[[Path], File]] = {

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mixtura import frames, validation
 from mixtura.io import PathLike, reason
-from mixtura.reading import chosen, opened, without_values
+from mixtura.reading import chosen, left_out, opened
 from mixtura.rows import AnyArray, Array
 
 T = TypeVar("T")
@@ -189,11 +189,11 @@ def scan(
 
 def columns_of(
     source: PathLike, columns: Sequence[str] | None, beside: Sequence[str]
-) -> tuple[tuple[str, ...], list[str]]:
-    """What the columns that :func:`scan` takes of files are called, x0, x1, ... in .npy files; and those that it does
-    not take because nothing is in them."""
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What the columns that :func:`scan` takes of files are called, x0, x1, ... in .npy files; and what those hold that
+    it does not take because it is not numbers, by name."""
     file = opened(found(source)[0])
-    return tuple(chosen(file, columns, beside)), without_values(file, columns, beside)
+    return tuple(chosen(file, columns, beside)), left_out(file, columns, beside)
 
 
 # files ----------------------------------------------------------------------------------------------------------------
