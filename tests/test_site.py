@@ -59,7 +59,7 @@ def test_the_first_page_is_drawn_in_both_colour_schemes(browser: Any, site: str,
         assert (bright["ink"] > bright["on"]) == (scheme == "dark")
         assert abs(bright["ink"] - bright["on"]) > 400
         pictures = visit.page.evaluate("[...document.querySelectorAll('article img')].map(one => one.naturalWidth)")
-        assert len(pictures) >= 2
+        assert pictures
         assert min(pictures) > 300
 
 
