@@ -476,6 +476,58 @@ def test_rows_that_nothing_can_be_fitted_to_are_reported_all_the_same(faithful):
     assert "The rows that are in most doubt" in said
 
 
+def test_other_rows_are_not_called_those_of_the_fit(faithful, page):
+    X, gm = faithful
+    assert "EM was run again on the same rows" in words(page)
+    assert "those of the fit had" not in words(page)
+    fewer = words(report(gm, X.iloc[:40], alternatives=False))
+    assert "The report is about 40 rows, the fit was to 272: they may be others." in fewer
+    moved = X + np.array([0.5, 0.0])
+    loglik = multivariate_loglik(gm, moved)
+    others = words(report(gm, moved, alternatives=False))
+    assert f"The rows of this report have a log-likelihood of {loglik:,.2f}, those of the fit had" in others
+    for said in (fewer, others):
+        assert "EM was run again on the rows of this report" in said
+        assert "that of the model in this report is" not in said
+
+
+def multivariate_loglik(gm, X):
+    parts = zip(gm.weights_, gm.means_, gm.covariances_, strict=True)
+    density = sum(w * multivariate_normal.pdf(X, m, c) for w, m, c in parts)
+    return np.log(density).sum()
+
+
+def test_its_own_place_has_the_numbers_of_the_model(faithful):
+    X, _ = faithful
+    with pytest.warns(ConvergenceWarning):  # other models come further
+        gm = GaussianMixture(3, max_iter=2, n_init=1, init="random", random_state=0).fit(X)
+    board = numbers(report(gm, X, time_budget=None))["board"]
+    one = board["cells"][board["own"]]
+    other = Sklearn(3)
+    other.weights_, other.means_, other.covariances_ = gm.weights_, gm.means_, gm.covariances_
+    other.precisions_cholesky_ = np.linalg.cholesky(np.linalg.inv(gm.covariances_))
+    assert board["measures"][0]["key"] == "bic"
+    assert one["values"][0] == pytest.approx(other.bic(X.to_numpy()), rel=1e-9)
+
+
+def test_what_has_no_name_has_a_number(faithful):
+    X, gm = faithful
+    blank = X.set_axis(["", " "] * 136).set_axis(["", " "], axis=1)
+    page = report(GaussianMixture(2, random_state=0).fit(blank), blank, alternatives=False)
+    data = numbers(page)
+    assert data["rows"]["titles"][:2] == ["row 0", "row 1"]
+    assert [one["name"] for one in data["features"]] == ["column 0", "column 1"]
+    farthest = int(np.argmin(chi2.sf(squared(gm, X), 2)))
+    assert body(page, "The rows furthest out")[0][0] == f"row {farthest}"
+
+
+def squared(gm, X):
+    away = [X.to_numpy() - m for m in gm.means_]
+    return np.min(
+        [np.einsum("ni,ij,nj->n", a, np.linalg.inv(c), a) for a, c in zip(away, gm.covariances_, strict=True)], axis=0
+    )
+
+
 def test_a_component_that_was_dropped_is_not_missed():
     X = np.concatenate([np.random.default_rng(0).normal(size=(60, 2)), np.full((6, 2), 9.0)])
     for trace in (False, True):
@@ -587,6 +639,58 @@ def test_pictures_are_drawn_when_they_are_seen(browser, written, scheme):
         for plot in ("rows", "doubt", "quantiles", "transforms", "step", "curve", "other", "criterion"):
             shown(visit, f"{plot}-plot")
         assert visit.page.get_attribute("html", "data-theme") == scheme
+
+
+def test_words_are_there_before_the_script_that_draws(browser, written):
+    context = browser.new_context()
+    context.add_init_script(
+        "addEventListener('load', () => "
+        "{ window.early = [typeof Plotly, document.querySelector('#step-said').innerText]; })"
+    )
+    page = context.new_page()
+    page.goto(written.as_uri(), wait_until="load")
+    drawing, said = page.evaluate("window.early")
+    assert drawing == "undefined"
+    assert said.startswith("Pass 0 of")
+    page.wait_for_function("typeof Plotly === 'object'")  # though no picture is in sight
+    assert page.get_attribute("#criterion-plot", "data-drawn") is None
+    context.close()
+
+
+def test_a_slider_that_is_fast_is_drawn_where_it_stops(browser, written):
+    with visiting(browser, written) as visit:
+        shown(visit, "step-plot")
+        shown(visit, "curve-plot")
+        before = times_drawn(visit, "step-plot")
+        moves = "for (const at of [1, 2, 3, 2]) { step.value = at; step.dispatchEvent(new Event('input')); }"
+        visit.page.evaluate(moves)
+        visit.page.wait_for_timeout(500)
+        assert times_drawn(visit, "step-plot") == before + 1
+        reached = visit.page.evaluate("JSON.parse(document.querySelector('#data').textContent).passes.shown[2]")
+        assert traces(visit, "curve-plot", "reached")[0][0] == [reached]
+
+
+def test_controls_say_what_is_drawn_after_going_back(browser, written):
+    with visiting(browser, written) as visit:
+        visit.page.focus("#step")
+        visit.page.keyboard.press("End")
+        visit.page.select_option("#type", index=2)
+        visit.page.goto("data:text/html,elsewhere")
+        visit.page.go_back(wait_until="load")
+        visit.page.wait_for_timeout(300)
+        shown_pass = visit.page.evaluate(
+            "JSON.parse(document.querySelector('#data').textContent).passes.shown[step.value]"
+        )
+        assert visit.page.inner_text("#step-said").startswith(f"Pass {shown_pass} of")
+        chosen = visit.page.evaluate("type.selectedOptions[0].textContent")
+        assert visit.page.inner_text("#board-said").startswith(f"{chosen} with")
+
+
+def test_pictures_fit_on_a_phone_that_lies(browser, written):
+    with visiting(browser, written, viewport={"width": 740, "height": 360}, has_touch=True, is_mobile=True) as visit:
+        for plot in ("rows-plot", "step-plot", "other-plot"):
+            assert shown(visit, plot).bounding_box()["height"] <= 360
+        assert visit.sideways == 0
 
 
 def test_ellipses_are_those_of_scipy(browser, written, faithful):

@@ -10,7 +10,7 @@ from typing import Any
 from mixtura import evaluate
 from mixtura.engine import make_engine
 from mixtura.estimators import GaussianMixture
-from mixtura.evaluate import MEASURES, ranked
+from mixtura.evaluate import MEASURES, OF_TOTALS, ranked
 from mixtura.families import FAMILIES, UNIVARIATE, family_of
 from mixtura.grid import Fit
 from mixtura.mixture import Mixture, mixture_of
@@ -18,6 +18,7 @@ from mixtura.progress import counted
 from mixtura.report.aligned import order_of, reordered
 from mixtura.report.data import Data, Parts
 from mixtura.report.packing import finite
+from mixtura.rows import Array, Rows
 from mixtura.select import CRITERIA, EVIDENCE, Selection, compared
 
 REACH = 2
@@ -53,13 +54,14 @@ def board_of(
     selection: Selection | None,
     data: Data,
     parts: Parts,
+    own_rows: bool,
     n_numbers: Callable[[int], int],
     most_numbers: int,
     time_budget: float | None,
     seed: int,
 ) -> Board:
     """The table of a selection, or one around a fit, with as many models as have room: ``n_numbers`` of each number of
-    components, ``most_numbers`` together."""
+    components, ``most_numbers`` together.  ``own_rows``: whether the rows are those of the fit."""
     until = None if time_budget is None else time.monotonic() + time_budget
     own_type, own_k = gm._fitted_type, mixture_of(gm).n_components
     if selection is None:
@@ -80,9 +82,11 @@ def board_of(
     models = {_cell(record): fit.model for record, fit in found if isinstance(fit, Fit) and record["status"] == "ok"}
     place = next((i for i, one in enumerate(records) if _is(one, own_type, own_k)), 0)
 
-    whole = len(parts.fitted) == data.n_rows
-    if whole and _plain(gm) and _cell(records[place]) in models:
-        models[_cell(records[place])] = mixture_of(gm)  # the very same, whatever a search came to
+    itself = own_rows and len(parts.fitted) == data.n_rows and _plain(gm) and _cell(records[place]) in models
+    if itself:  # the very same, whatever a search came to
+        models[_cell(records[place])] = mixture_of(gm)
+        if selection is None:
+            records[place] |= _numbers(gm, data, weight)
     rows = data.rows(parts.few)
     wanted = evaluate.labels(mixture_of(gm), rows, make_engine())
     for cell, model in models.items():
@@ -90,7 +94,7 @@ def board_of(
         models[cell] = reordered(model, order_of(own, model.n_components, wanted, own_k))
     kept = _kept(records, place, models, n_numbers, most_numbers, criterion)
     cells = [Cell(one, models[_cell(one)] if _cell(one) in kept else None) for one in records]
-    return Board(cells, place, criterion, _remarks(gm, selection, data, parts, records, models, kept, time_budget))
+    return Board(cells, place, criterion, _remarks(gm, selection, data, parts, itself, records, kept, time_budget))
 
 
 def _beside(own: str, d: int) -> list[str]:
@@ -115,6 +119,14 @@ def _univariate(own: str, record: Any) -> str:
     """The code of a family; of one feature that of its volume, which is all that is left."""
     code = family_of(own).code
     return UNIVARIATE[code[0]] if str(record["covariance_type"]) in UNIVARIATE else code
+
+
+def _numbers(gm: GaussianMixture, data: Data, weight: Array | None) -> dict[str, float]:
+    """What a record says of how well a fit suits the rows."""
+    rows = data.rows()
+    totals = evaluate.totals(mixture_of(gm), Rows(rows.x, weight, missing=rows.missing), make_engine())
+    df = family_of(gm._fitted_type).n_parameters(mixture_of(gm).n_components, data.x.shape[1])
+    return {"loglik": totals.loglik} | {name: of(totals, df) for name, of in OF_TOTALS.items()}
 
 
 def _plain(gm: GaussianMixture) -> bool:
@@ -155,18 +167,20 @@ def _remarks(
     selection: Selection | None,
     data: Data,
     parts: Parts,
+    itself: bool,
     records: Sequence[dict[str, Any]],
-    models: dict[tuple[str, int], Mixture],
     kept: set[tuple[str, int]],
     time_budget: float | None,
 ) -> list[str]:
     """How the models were made, and what is not comparable."""
     n = len(parts.fitted)
-    rows = f"all {n:,} rows" if n == data.n_rows else f"{n:,} of {data.n_rows:,} rows"
+    rows = f"all {counted(n, 'row')}" if n == data.n_rows else f"{n:,} of {data.n_rows:,} rows"
     if selection is None:
         said = [f"{counted(len(records), 'model')} around this one were fitted to {rows}, and are compared on these."]
         if n < data.n_rows:
             said.append("Its own place has such a fit, too: the model of this report has seen all rows.")
+        elif not itself:
+            said.append("Its own place has such a fit, too, beside which the model of this report may differ.")
     else:
         said = [
             f"Numbers are those of the selection's table; the ellipses are of models fitted once more, to {rows}.",

@@ -21,7 +21,7 @@ from mixtura.plot.style import LEVELS, MARKERS, OKABE_ITO
 from mixtura.report import alternatives, packing
 from mixtura.report.alternatives import Board
 from mixtura.report.data import DRAWN_ROWS, Data, Parts, parts_of, received, stretches
-from mixtura.report.judged import Judged, judged, two_best
+from mixtura.report.judged import Judged, is_of, judged, two_best
 from mixtura.report.packing import COMPONENTS, Frame, packed
 from mixtura.report.passes import Passes, passes_of
 from mixtura.report.planes import Planes, planes_of
@@ -78,7 +78,8 @@ class Contents:
     """All that there is to be said and drawn.
 
     ``model`` is the mixture beside its background, ``estimator`` None where a mixture alone was given; ``selection``
-    None where nothing was selected; ``passes`` and ``board`` are a sentence where there are none.
+    None where nothing was selected; ``own_rows``: whether the rows are those of the fit; ``passes`` and ``board`` are a
+    sentence where there are none.
     """
 
     model: Mixture
@@ -88,6 +89,7 @@ class Contents:
     data: Data
     parts: Parts
     judged: Judged
+    own_rows: bool
     planes: Planes
     frame: Frame
     components: Sequence[int]
@@ -98,7 +100,7 @@ class Contents:
     @property
     def names(self) -> list[str]:
         """Of all features, as they can be shown."""
-        return [plain(name, LONGEST) for name in self.data.names]
+        return [plain(name, LONGEST) if name.strip() else f"column {j}" for j, name in enumerate(self.data.names)]
 
 
 def gathered(
@@ -123,6 +125,7 @@ def gathered(
     frame = packing.frame_of(mixture, planes.features)
     estimator = chosen if isinstance(chosen, GaussianMixture) else None
     fit = None if estimator is None else estimator.how_fitted()
+    own_rows = fit is not None and is_of(said, data, fit)
     kind = None if estimator is None else estimator._fitted_type
     facts = facts_of(model, kind, data.names, fit) | ({"n_missing": data.n_missing} if data.n_missing else {})
     return Contents(
@@ -133,20 +136,21 @@ def gathered(
         data=data,
         parts=parts,
         judged=said,
+        own_rows=own_rows,
         planes=planes,
         frame=frame,
         components=heaviest(model, COMPONENTS),
         calibration=_calibration(model, data, planes.features),
-        passes=_passes(estimator, data, parts, MODEL_NUMBERS // packing.numbers_of(K, n_features), seed),
-        board=_board(estimator, selection, data, parts, n_features, alternatives, time_budget, seed),
+        passes=_passes(estimator, data, parts, own_rows, MODEL_NUMBERS // packing.numbers_of(K, n_features), seed),
+        board=_board(estimator, selection, data, parts, own_rows, n_features, alternatives, time_budget, seed),
     )
 
 
-def _passes(gm: GaussianMixture | None, data: Data, parts: Parts, most: int, seed: int) -> Passes | str:
+def _passes(gm: GaussianMixture | None, data: Data, parts: Parts, own_rows: bool, most: int, seed: int) -> Passes | str:
     if gm is None:
         return "A mixture keeps no record of how it was fitted, so there are no passes to show."
     try:
-        return passes_of(gm, data, parts, most, seed)
+        return passes_of(gm, data, parts, own_rows, most, seed)
     except ValueError as error:  # what a model can be asked about, it need not be fitted to
         return f"EM cannot be run again on these rows: {error}."
 
@@ -156,6 +160,7 @@ def _board(
     selection: Selection | None,
     data: Data,
     parts: Parts,
+    own_rows: bool,
     n_features: int,
     wanted: bool,
     time_budget: float | None,
@@ -170,7 +175,7 @@ def _board(
         return packing.numbers_of(k, n_features)
 
     try:
-        return alternatives.board_of(gm, selection, data, parts, n_numbers, MODEL_NUMBERS, time_budget, seed)
+        return alternatives.board_of(gm, selection, data, parts, own_rows, n_numbers, MODEL_NUMBERS, time_budget, seed)
     except ValueError as error:
         return f"Other models cannot be fitted to these rows: {error}."
 
@@ -232,10 +237,9 @@ def numbers_of(contents: Contents) -> dict[str, Any]:
 
 def _titles(contents: Contents) -> list[str] | None:
     """What the rows that are drawn are called, if they have names and these have room."""
-    titles = contents.data.titles
-    if titles is None:
+    if contents.data.titles is None:
         return None
-    named = [plain(titles[row], LONGEST) for row in contents.parts.drawn]
+    named = [plain(contents.data.title(row), LONGEST) for row in contents.parts.drawn]
     return named if sum(map(len, named)) <= TITLE_LETTERS else None
 
 

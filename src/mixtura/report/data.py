@@ -45,7 +45,8 @@ class Data:
 
     def title(self, row: int) -> str:
         """What a row is called."""
-        return f"row {row}" if self.titles is None else self.titles[row]
+        own = None if self.titles is None else self.titles[row]
+        return own if own and not own.isspace() else f"row {row}"
 
     def rows(self, index: Any = slice(None)) -> Rows:
         """Some of the rows, without their weights, as a model is evaluated at them."""

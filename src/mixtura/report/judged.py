@@ -26,7 +26,9 @@ allocation rates in a cluster analysis context", Journal of the American Statist
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,10 @@ ORDINARY = 0.01
 
 AT_ONCE = 50_000
 """Rows whose responsibilities are held at once."""
+
+SAME = 1e-4
+"""Nats per row, to which the log-likelihood of a fit is found again from rows in 32 bits; of other rows it differs by
+more, about one by the root of their number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,19 @@ def judged(model: Mixture, data: Data) -> Judged:
     top = np.concatenate([part[1] for part in parts])
     nearest, p_value = atypical(model.components, data, label)
     return Judged(label, top[:, 0], second, top[:, 1], np.concatenate([part[2] for part in parts]), nearest, p_value)
+
+
+def is_of(judged: Judged, data: Data, fit: Mapping[str, Any]) -> bool:
+    """Whether the rows are those of a fit, as it is on record in a model file, as far as its log-likelihood tells."""
+    n = len(judged.log_density)
+    if not data.whole or fit["n_rows"] != n:
+        return False
+    return abs(loglik(judged, data) - float(fit["loglik"])) <= SAME * n
+
+
+def loglik(judged: Judged, data: Data) -> float:
+    """Log-likelihood of the rows at hand (nats)."""
+    return float(judged.log_density.sum() if data.weight is None else data.weight @ judged.log_density)
 
 
 def _judged(model: Mixture, rows: Rows) -> tuple[NDArray[np.intp], Array, Array]:

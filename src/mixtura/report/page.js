@@ -120,10 +120,21 @@
   }
   const CONFIG = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: "reset", showTips: false };
 
+  // The script that draws is long, and is read when the words are there to be read: as soon as the page is open.
+  function plotly() {
+    const text = byId("plotly");
+    if (text) {
+      text.remove();
+      document.head.append(Object.assign(document.createElement("script"), { textContent: text.textContent }));
+    }
+    return Plotly;
+  }
+  addEventListener("load", () => setTimeout(plotly, 50));
+
   const drawn = new Map(); // plots that have been seen, and how to draw them again
 
   async function draw(id, traces, layout) {
-    await Plotly.react(byId(id), traces, layout, CONFIG);
+    await plotly().react(byId(id), traces, layout, CONFIG);
     byId(id).dataset.drawn = String(Number(byId(id).dataset.drawn || 0) + 1);
   }
 
@@ -146,8 +157,21 @@
     watcher.observe(byId(id));
   }
 
-  // A picture that is not there yet will be up to date when it comes.
-  const again = (id) => (drawn.has(id) ? drawn.get(id)() : null);
+  // A picture that is not there yet will be up to date when it comes; of several changes until the screen is painted the
+  // last one is drawn.
+  const stale = new Set();
+
+  function again(id) {
+    if (!drawn.has(id)) return;
+    if (!stale.size) {
+      requestAnimationFrame(() => {
+        const now = [...stale];
+        stale.clear();
+        for (const one of now) drawn.get(one)();
+      });
+    }
+    stale.add(id);
+  }
 
   // What the pointer is at ------------------------------------------------------------------------------------------------
 
@@ -380,12 +404,13 @@
   }
 
   function zoom(factor) {
+    begin("rows-plot");
     const { xaxis, yaxis } = byId("rows-plot").layout;
     const about = ([low, high]) => {
       const [middle, half] = [(low + high) / 2, ((high - low) / 2) * factor];
       return [middle - half, middle + half];
     };
-    Plotly.relayout(byId("rows-plot"), { "xaxis.range": about(xaxis.range), "yaxis.range": about(yaxis.range) });
+    plotly().relayout(byId("rows-plot"), { "xaxis.range": about(xaxis.range), "yaxis.range": about(yaxis.range) });
   }
 
   function options(select, names) {
@@ -411,7 +436,8 @@
     byId("nearer").addEventListener("click", () => zoom(0.7));
     byId("farther").addEventListener("click", () => zoom(1 / 0.7));
     byId("whole").addEventListener("click", () => {
-      Plotly.relayout(byId("rows-plot"), {
+      begin("rows-plot");
+      plotly().relayout(byId("rows-plot"), {
         "xaxis.range": ends(rows.columns, rows.n, plane.i), "yaxis.range": ends(rows.columns, rows.n, plane.j) });
     });
     setUpShown();
@@ -513,7 +539,7 @@
     const { edges, counts } = data.doubt;
     const total = counts.reduce((sum, one) => sum + one, 0);
     byId("doubt-said").textContent =
-      `Number of rows by uncertainty, of ${counted(total, "row", "rows")}; ${counts[0].toLocaleString("en")} are in the first bar, ` +
+      `Number of rows by uncertainty, of ${counted(total, "row", "rows")}; ${counts[0].toLocaleString("en")} ${counts[0] === 1 ? "is" : "are"} in the first bar, ` +
       `below ${edges[1].toFixed(2)}.`;
     const trace = {
       type: "bar", hoverinfo: "none", x: counts.map((_, i) => (edges[i] + edges[i + 1]) / 2),

@@ -39,8 +39,9 @@ class Passes:
     remark: str
 
 
-def passes_of(gm: GaussianMixture, data: Data, parts: Parts, most: int, seed: int) -> Passes | str:
-    """At most ``most`` of the passes that a fit made, or a sentence that says why there are none."""
+def passes_of(gm: GaussianMixture, data: Data, parts: Parts, own_rows: bool, most: int, seed: int) -> Passes | str:
+    """At most ``most`` of the passes that a fit made, or a sentence that says why there are none; ``own_rows``: whether
+    the rows are those of the fit."""
     if gm.how_fitted() is None:
         return "The model was not fitted by passes over these rows, so there are none to show."
     if all("model" in one for one in getattr(gm, "history_", [{}])):
@@ -55,13 +56,15 @@ def passes_of(gm: GaussianMixture, data: Data, parts: Parts, most: int, seed: in
     again._fit_kept(partial(again._task, data.x[parts.fitted], weight), None)
     if again.stop_reason_ is Reason.INTERRUPTED:  # half of a run is not what was asked for
         raise KeyboardInterrupt
-    rows = f"{len(parts.fitted):,} of {data.n_rows:,} rows" if len(parts.fitted) < data.n_rows else "the same rows"
+    whole = len(parts.fitted) == data.n_rows
+    same = "the same rows" if own_rows else "the rows of this report"
+    rows = same if whole else f"{len(parts.fitted):,} of {data.n_rows:,} rows"
     ended = again.log_likelihood_history_[-1]
     remark = (
         f"The fit did not keep its passes, so EM was run again on {rows}, from the start that the same parameters "
         f"choose. It ended after {counted(again.n_iter_, 'pass', 'passes')} at a log-likelihood of {ended:,.2f}"
     )
-    if len(parts.fitted) == data.n_rows and hasattr(gm, "loglik_"):
+    if whole and own_rows and hasattr(gm, "loglik_"):
         remark += f"; that of the model in this report is {gm.loglik_:,.2f}"
     rows_again = data.rows(parts.fitted)
     labels = [evaluate.labels(one, rows_again, make_engine()) for one in (again.mixture_, gm.mixture_)]

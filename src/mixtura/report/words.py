@@ -16,7 +16,7 @@ from mixtura.plot.calibration import BAND
 from mixtura.plot.style import LEVELS
 from mixtura.progress import counted
 from mixtura.report.contents import Contents
-from mixtura.report.judged import ALPHA, COMMON
+from mixtura.report.judged import ALPHA, COMMON, loglik
 from mixtura.report.packing import COMPONENTS
 from mixtura.rows import Array
 from mixtura.summary import facts_of, heading_of, said_of
@@ -29,6 +29,9 @@ LISTED = 10
 
 VALUES = 6
 """Features that a table of rows has columns for."""
+
+SHOWS = ' title="Show it in the picture of rows"'
+"""What pressing a row does."""
 
 CORRELATED = 12
 """Components whose correlations have a table."""
@@ -75,7 +78,18 @@ def about(contents: Contents) -> str:
         pieces.append(f"<h3>How it was chosen</h3><ul>{points}</ul>")
     if fit is not None and fit["n_rows"] != data.n_rows:
         pieces.append(
-            _p(f"The report is about {data.n_rows:,} rows, the fit was to {fit['n_rows']:,}: they may be others.")
+            _p(
+                f"The report is about {counted(data.n_rows, 'row')}, the fit was to {fit['n_rows']:,}: they may be "
+                "others."
+            )
+        )
+    elif fit is not None and data.whole and not contents.own_rows:
+        pieces.append(
+            _p(
+                f"The rows of this report have a log-likelihood of {loglik(contents.judged, data):,.2f}, those of the "
+                f"fit had {fit['loglik']:,.2f}: they are others, or came with weights, errors or labels that are not "
+                "the same here."
+            )
         )
     if not data.whole:
         pieces.append(_p(f"Of {data.n_rows:,} rows {len(data.x):,}, one of each stretch, are what all else is about."))
@@ -180,8 +194,11 @@ def doubt(contents: Contents) -> str:
     head = ["row", "component", "probability", "next", "probability", *_values_named(contents)]
     table = _table("The rows that are in most doubt", head, lines, _rows_of(contents, order)) if lines else ""
     return (
-        _p(f"Of {n:,} rows, the uncertainty is {said}.")
-        + _p(f"If each row goes to its most probable component, {wrong} of them are expected to go wrong.")
+        _p(f"Of {counted(n, 'row')}, the uncertainty is {said}.")
+        + _p(
+            f"If each row goes to its most probable component, {wrong} of them are expected to go wrong, "
+            "if the model is right."
+        )
         + table
     )
 
@@ -192,8 +209,8 @@ def outliers(contents: Contents) -> str:
     far = int((judged.p_value < judged.limit).sum())
     rare, expected = int((judged.p_value < COMMON).sum()), n * COMMON
     said = (
-        f"{_many(far)} of {n:,} rows {'is' if far == 1 else 'are'} far out by the rule of Davies and Gather, p below "
-        f"{judged.limit:.2g}: if all follow the model, with a probability of {1 - ALPHA:.0%} or more none is."
+        f"{_many(far)} of {counted(n, 'row')} {'is' if far == 1 else 'are'} far out by the rule of Davies and Gather, "
+        f"p below {judged.limit:.2g}: if all follow the model, with a probability of {1 - ALPHA:.0%} or more none is."
     )
     chance = (
         f"{counted(rare, 'row')} {'has' if rare == 1 else 'have'} p below {COMMON:g}; chance alone makes about "
@@ -309,7 +326,8 @@ def _starts(contents: Contents) -> str:
         (f"{LISTED} of {len(starts)} starts. " if len(starts) > LISTED else "")
         + "Agreement is the adjusted Rand index of a start's partition with the one in this report: 1 where they are "
         "the same; the objective is that of the rows that a start was tried on. "
-        "Starts that end lower are local optima; if they are many, a larger n_init is worth its time."
+        "Short runs are the ones that were not carried on. Starts that converged lower are local optima; if they are "
+        "many, a larger n_init is worth its time."
     )
 
 
@@ -373,7 +391,7 @@ def _table(caption: str, head: Sequence[str], lines: Sequence[Sequence[str]], pl
     body = []
     for at, (first, *cells) in enumerate(lines):
         if places and places[at] >= 0:
-            first = f'<button type="button" class="show" data-row="{places[at]}">{first}</button>'
+            first = f'<button type="button" class="show" data-row="{places[at]}"{SHOWS}>{first}</button>'
         values = "".join(f"<td{look}>{cell}</td>" for cell, look in zip(cells, wordy[1:], strict=True))
         body.append(f'<tr><th scope="row"{wordy[0]}>{first}</th>{values}</tr>')
     return _box(
