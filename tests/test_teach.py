@@ -1235,6 +1235,7 @@ def test_a_run_is_shown_pass_by_pass_and_can_be_stopped(reading: Any) -> None:
 def test_a_mean_is_dragged(reading: Any) -> None:
     reader = reading("?lang=en&lesson=bad")
     page = reader.page
+    page.locator("#plane").scroll_into_view_if_needed()
     mean = page.locator("#plane [data-mean='3'] circle").bounding_box()
     page.mouse.move(mean["x"] + 5, mean["y"] + 5)
     page.mouse.down()
