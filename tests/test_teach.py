@@ -1434,7 +1434,7 @@ def test_every_letter_has_contrast(reading: Any, scheme: str) -> None:
 
 def test_everything_has_a_name_and_a_place_in_the_keyboards_order(reading: Any) -> None:
     page = reading().page
-    nameless = page.evaluate("""() => [...document.querySelectorAll("button, select, input, svg[role], [role=region]")]
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, select, input, svg[role], [role=group]")]
         .filter((one) => !one.ariaLabel && !one.labels?.length && !one.textContent.trim()
             && !(one.getAttribute("aria-labelledby") && document.getElementById(one.getAttribute("aria-labelledby"))))
         .map((one) => one.outerHTML)""")
