@@ -1250,6 +1250,7 @@ def test_a_run_is_shown_pass_by_pass_and_can_be_stopped(reading: Any) -> None:
 def test_a_mean_is_dragged(reading: Any) -> None:
     reader = reading("?lang=en&lesson=bad")
     page = reader.page
+    page.locator("#plane").scroll_into_view_if_needed()
     mean = page.locator("#plane [data-mean='3'] circle").bounding_box()
     page.mouse.move(mean["x"] + 5, mean["y"] + 5)
     page.mouse.down()
@@ -1448,7 +1449,7 @@ def test_every_letter_has_contrast(reading: Any, scheme: str) -> None:
 
 def test_everything_has_a_name_and_a_place_in_the_keyboards_order(reading: Any) -> None:
     page = reading().page
-    nameless = page.evaluate("""() => [...document.querySelectorAll("button, select, input, svg[role], [role=region]")]
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, select, input, svg[role], [role=group]")]
         .filter((one) => !one.ariaLabel && !one.labels?.length && !one.textContent.trim()
             && !(one.getAttribute("aria-labelledby") && document.getElementById(one.getAttribute("aria-labelledby"))))
         .map((one) => one.outerHTML)""")
