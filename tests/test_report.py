@@ -639,7 +639,8 @@ def test_words_are_there_before_the_script_that_draws(browser, written):
     drawing, said = page.evaluate("window.early")
     assert drawing == "undefined"
     assert said.startswith("Pass 0 of")
-    page.wait_for_function("typeof Plotly === 'object'")  # though no picture is in sight
+    page.wait_for_selector("#plotly", state="detached")  # though no picture is in sight
+    assert page.evaluate("typeof Plotly") == "object"
     assert page.get_attribute("#criterion-plot", "data-drawn") is None
     context.close()
 
