@@ -382,6 +382,7 @@ def test_of_many_rows_some_are_drawn_and_the_page_is_small_enough():
     data = numbers(page)
     assert data["rows"]["n"] == DRAWN_ROWS
     assert f"{DRAWN_ROWS:,} of 15,000 rows are drawn" in words(page)
+    assert "Of 15,000 rows, the uncertainty is" in words(page)
     drawn = values(data, data["rows"]["z"], DRAWN_ROWS)
     np.testing.assert_allclose(drawn, X.to_numpy()[data["rows"]["index"]], atol=1e-4)
     assert sum(data["doubt"]["counts"]) == 15_000
@@ -481,6 +482,7 @@ def test_other_rows_are_not_called_those_of_the_fit(faithful, page):
     assert "EM was run again on the same rows" in words(page)
     assert "those of the fit had" not in words(page)
     fewer = words(report(gm, X.iloc[:40], alternatives=False))
+    assert "The report is about 1 row, the fit was to 272" in words(report(gm, X.iloc[:1], alternatives=False))
     assert "The report is about 40 rows, the fit was to 272: they may be others." in fewer
     moved = X + np.array([0.5, 0.0])
     loglik = multivariate_loglik(gm, moved)
@@ -666,7 +668,8 @@ def test_words_are_there_before_the_script_that_draws(browser, written):
     drawing, said = page.evaluate("window.early")
     assert drawing == "undefined"
     assert said.startswith("Pass 0 of")
-    until(page, "typeof Plotly === 'object'")  # though no picture is in sight
+    page.wait_for_selector("#plotly", state="detached")  # though no picture is in sight
+    assert page.evaluate("typeof Plotly") == "object"
     assert page.get_attribute("#criterion-plot", "data-drawn") is None
     context.close()
 

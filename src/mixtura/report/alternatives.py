@@ -174,7 +174,7 @@ def _remarks(
 ) -> list[str]:
     """How the models were made, and what is not comparable."""
     n = len(parts.fitted)
-    rows = f"all {counted(n, 'row')}" if n == data.n_rows else f"{n:,} of {data.n_rows:,} rows"
+    rows = f"all {n:,} row{'' if n == 1 else 's'}" if n == data.n_rows else f"{n:,} of {data.n_rows:,} rows"
     if selection is None:
         said = [f"{counted(len(records), 'model')} around this one were fitted to {rows}, and are compared on these."]
         if n < data.n_rows:

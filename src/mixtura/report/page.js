@@ -15,7 +15,9 @@
   const KINDS = { f4: Float32Array, i2: Int16Array, i1: Int8Array, u1: Uint8Array };
 
   function unpacked(packed) {
-    const bytes = Uint8Array.from(atob(packed.b), (letter) => letter.charCodeAt(0));
+    const letters = atob(packed.b);
+    const bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
     return new KINDS[packed.t](bytes.buffer);
   }
 

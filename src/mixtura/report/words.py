@@ -78,10 +78,7 @@ def about(contents: Contents) -> str:
         pieces.append(f"<h3>How it was chosen</h3><ul>{points}</ul>")
     if fit is not None and fit["n_rows"] != data.n_rows:
         pieces.append(
-            _p(
-                f"The report is about {counted(data.n_rows, 'row')}, the fit was to {fit['n_rows']:,}: they may be "
-                "others."
-            )
+            _p(f"The report is about {_rows(data.n_rows)}, the fit was to {fit['n_rows']:,}: they may be others.")
         )
     elif fit is not None and data.whole and not contents.own_rows:
         pieces.append(
@@ -194,7 +191,7 @@ def doubt(contents: Contents) -> str:
     head = ["row", "component", "probability", "next", "probability", *_values_named(contents)]
     table = _table("The rows that are in most doubt", head, lines, _rows_of(contents, order)) if lines else ""
     return (
-        _p(f"Of {counted(n, 'row')}, the uncertainty is {said}.")
+        _p(f"Of {_rows(n)}, the uncertainty is {said}.")
         + _p(
             f"If each row goes to its most probable component, {wrong} of them are expected to go wrong, "
             "if the model is right."
@@ -209,11 +206,11 @@ def outliers(contents: Contents) -> str:
     far = int((judged.p_value < judged.limit).sum())
     rare, expected = int((judged.p_value < COMMON).sum()), n * COMMON
     said = (
-        f"{_many(far)} of {counted(n, 'row')} {'is' if far == 1 else 'are'} far out by the rule of Davies and Gather, "
+        f"{_many(far)} of {_rows(n)} {'is' if far == 1 else 'are'} far out by the rule of Davies and Gather, "
         f"p below {judged.limit:.2g}: if all follow the model, with a probability of {1 - ALPHA:.0%} or more none is."
     )
     chance = (
-        f"{counted(rare, 'row')} {'has' if rare == 1 else 'have'} p below {COMMON:g}; chance alone makes about "
+        f"{_rows(rare)} {'has' if rare == 1 else 'have'} p below {COMMON:g}; chance alone makes about "
         f"{expected:.3g} of them, or fewer."
     )
     order = np.lexsort((judged.log_density, judged.p_value))[:LISTED]
@@ -261,6 +258,10 @@ def _p_value(p: float) -> str:
 
 def _share(count: int, n: int) -> str:
     return f"{count:,} ({count / n:.1%})" if count else "none"
+
+
+def _rows(n: int) -> str:
+    return f"{n:,} row{'' if n == 1 else 's'}"
 
 
 def _many(count: int) -> str:
